@@ -1,0 +1,1 @@
+"""allconvert: a float model in, a verified int8 model file out."""

@@ -1,0 +1,146 @@
+"""Every error a person can meet: a code, what happened, and what to do next.
+
+One base class, two families by exit status, one small class for each rule broken:
+
+    AllscopeError
+    ├── InputError (exit 2: what was given is wrong)
+    │   ├── ImageUnreadable, FolderEmpty, PathUnusable, CameraUnavailable
+    │   ├── DatasetUnrecognised, DatasetTooSmall, OneClassOnly, GroupsMissing, RunUnusable
+    │   └── ModelUnreadable, ModelDamaged, ModelNotInt8, ModelLabelsDiffer, RuntimeMissing
+    └── RefusedError (exit 1: the work was done and did not pass)
+        ├── FidelityRefused, SelfTestFailed
+        └── StorageFailed
+
+Third-party errors are translated into these at one boundary per library, so the command line
+never shows a traceback for something that a person can fix.
+"""
+
+from typing import ClassVar
+
+
+class AllscopeError(Exception):
+    """Base of all errors. `str(error)` is one line: what happened, then what to do."""
+
+    code: ClassVar[str] = "allscope"
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, what_happened: str, next_step: str) -> None:
+        super().__init__(f"{what_happened} {next_step}")
+        self.what_happened = what_happened
+        self.next_step = next_step
+
+
+class InputError(AllscopeError):
+    """What the user gave cannot be used; exit status 2."""
+
+    code = "input"
+    exit_status = 2
+
+
+class RefusedError(AllscopeError):
+    """The work was refused on its merits; exit status 1."""
+
+    code = "refused"
+    exit_status = 1
+
+
+class ImageUnreadable(InputError):
+    """A file that should be an image cannot be decoded."""
+
+    code = "image-unreadable"
+
+
+class FolderEmpty(InputError):
+    """A folder holds nothing that could be used."""
+
+    code = "folder-empty"
+
+
+class PathUnusable(InputError):
+    """A path does not exist, or is not of the kind that is needed."""
+
+    code = "path-unusable"
+
+
+class CameraUnavailable(InputError):
+    """The camera named cannot be opened or gives no frame."""
+
+    code = "camera-unavailable"
+
+
+class DatasetUnrecognised(InputError):
+    """A folder has none of the layouts that alltrain knows."""
+
+    code = "dataset-unrecognised"
+
+
+class DatasetTooSmall(InputError):
+    """Too few cells or groups to fit and judge a model."""
+
+    code = "dataset-too-small"
+
+
+class OneClassOnly(InputError):
+    """All labelled cells belong to one class."""
+
+    code = "one-class-only"
+
+
+class GroupsMissing(InputError):
+    """No patient, slide or session is known and --no-groups was not given."""
+
+    code = "groups-missing"
+
+
+class RunUnusable(InputError):
+    """A RUN folder lacks a file or holds one that contradicts the others."""
+
+    code = "run-unusable"
+
+
+class ModelUnreadable(InputError):
+    """A file is no allscope model."""
+
+    code = "model-unreadable"
+
+
+class ModelDamaged(InputError):
+    """A model file was altered since it was written."""
+
+    code = "model-damaged"
+
+
+class ModelNotInt8(InputError):
+    """A model is float, dynamic-range or otherwise not full-integer int8."""
+
+    code = "model-not-int8"
+
+
+class ModelLabelsDiffer(InputError):
+    """A model was fitted for other labels than the ones asked for."""
+
+    code = "model-labels-differ"
+
+
+class RuntimeMissing(InputError):
+    """Neither LiteRT nor tflite-runtime can be imported."""
+
+    code = "runtime-missing"
+
+
+class FidelityRefused(RefusedError):
+    """The int8 model is not as good as the float model."""
+
+    code = "fidelity-refused"
+
+
+class SelfTestFailed(RefusedError):
+    """A model answered its golden vectors wrongly on a runtime."""
+
+    code = "self-test-failed"
+
+
+class StorageFailed(RefusedError):
+    """A file could not be written whole: disk full, read-only, or no permission."""
+
+    code = "storage-failed"

@@ -1,0 +1,1 @@
+"""alltrain: fits and judges models on a workstation."""
