@@ -36,6 +36,19 @@ def write_whole(path: Path, data: bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make `path` and its parents where they are missing.
+
+    Raises PathUnusable when a file is in the way, StorageFailed when the medium refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise PathUnusable(f"{path} cannot be a folder, a file is in the way.", "Name another.") from error
+    except OSError as error:
+        raise _storage_failed(path, error) from error
+
+
 @contextlib.contextmanager
 def write_folder_whole(path: Path, marker: str) -> Iterator[Path]:
     """Give an empty folder to fill; at the end of the block it becomes `path` in one rename.

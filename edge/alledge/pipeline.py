@@ -1,0 +1,99 @@
+"""The pixel path from end to end: one frame in, one field result out.
+
+    frame -> illumination -> pixel size -> quality -> cells -> patches -> logits -> calls
+
+Every step is a pure function of the one before; this module only joins them. A field that fails
+its quality check has no cells and no calls: the device says what is wrong instead of guessing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alledge.calls import make_calls
+from alledge.card import Card
+from alledge.cells import find_cells
+from alledge.classifier import Classifier, open_classifier
+from alledge.illumination import Illumination, estimate_illumination
+from alledge.model_file import read_model
+from alledge.patches import cut_patches
+from alledge.pixel_size import estimate_pixel_size
+from alledge.quality import judge_quality
+from alledge.types import Call, Cell, FieldResult, Frame, PixelSize, PixelSizeSource, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class FieldModel:
+    """A model ready to serve: the interpreter, built once, and the card that tells how to read it."""
+
+    classifier: Classifier
+    card: Card
+
+
+def load_field_model(path: Path) -> FieldModel:
+    """Reads, checks and opens a model file.
+
+    Raises:
+        PathUnusable, ModelUnreadable, ModelDamaged, ModelNotInt8, ModelLabelsDiffer: see `alledge.errors`.
+        RuntimeMissing: no TFLite runtime is installed.
+    """
+    model = read_model(path)
+    return FieldModel(classifier=open_classifier(model), card=model.card)
+
+
+def analyse_field(frame: Frame, model: FieldModel | None, pixel_um: float | None = None) -> FieldResult:
+    """Finds and, where a model is given, classifies the white cells of one field.
+
+    Args:
+        frame: the field, (H, W, 3) uint8 BGR.
+        model: None finds cells without calling them.
+        pixel_um: micrometres a pixel when calibrated; None estimates it from the red cells.
+    """
+    illumination = estimate_illumination(frame.pixels)
+    pixel_size = _pixel_size(frame, illumination, pixel_um)
+    quality = judge_quality(frame.pixels, illumination, pixel_size.pixel_um)
+    if quality.verdict is not Verdict.OK:
+        return FieldResult(
+            source=frame.source,
+            width=frame.width,
+            height=frame.height,
+            pixel_size=pixel_size,
+            quality=quality,
+            cells=(),
+            model=model.classifier.identity if model else None,
+        )
+    found = find_cells(frame.pixels, illumination, pixel_size.pixel_um)
+    return FieldResult(
+        source=frame.source,
+        width=frame.width,
+        height=frame.height,
+        pixel_size=pixel_size,
+        quality=quality,
+        cells=found.cells,
+        calls=_call_cells(frame, found.cells, pixel_size.pixel_um, illumination, model) if model else (),
+        n_smudges=found.n_smudges,
+        n_platelets=found.n_platelets,
+        model=model.classifier.identity if model else None,
+        notes=_notes(pixel_size),
+    )
+
+
+def _pixel_size(frame: Frame, illumination: Illumination, pixel_um: float | None) -> PixelSize:
+    if pixel_um is not None:
+        return PixelSize(pixel_um, PixelSizeSource.GIVEN)
+    return estimate_pixel_size(frame.pixels, illumination)
+
+
+def _call_cells(
+    frame: Frame, cells: tuple[Cell, ...], pixel_um: float, illumination: Illumination, model: FieldModel
+) -> tuple[Call, ...]:
+    if not cells:
+        return ()
+    patches = cut_patches(frame.pixels, [(cell.x, cell.y) for cell in cells], pixel_um, illumination)
+    return make_calls(model.classifier.logits(patches), patches, model.card)
+
+
+def _notes(pixel_size: PixelSize) -> tuple[str, ...]:
+    if pixel_size.source in (PixelSizeSource.GIVEN, PixelSizeSource.RED_CELLS):
+        return ()
+    rough = f"Pixel size {pixel_size.source.value}, not measured on red cells: sizes in um are rough."
+    return (f"{rough} Give --pixel-um from a stage micrometer.",)
