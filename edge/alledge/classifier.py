@@ -1,0 +1,126 @@
+"""Patches in, logits out: the network on the device, built once and asked for ever.
+
+The interpreter is the costly part (milliseconds to build, a tenth of one to ask), so it lives as
+long as its `Classifier` and its input buffer is reused. Scores are computed elsewhere, in float,
+from int8 logits: a softmax inside the network would have 256 steps.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from alledge.flatbuffer import read_graph
+from alledge.model_file import ModelFile
+from alledge.runtimes import Kernels, installed_runtimes, open_interpreter
+from alledge.types import F32, I8, U8, ModelIdentity
+
+__all__ = ["Classifier", "Int8Network", "Kernels", "installed_runtimes", "open_classifier"]
+
+
+class Classifier(Protocol):
+    """Something that gives logits for patches."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One name a logit."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What binds a result to the model."""
+
+    def int8_logits(self, patches: U8) -> I8:
+        """(N, 50, 50, 3) uint8 RGB patches to (N, L) int8 logits."""
+
+    def logits(self, patches: U8) -> F32:
+        """(N, 50, 50, 3) uint8 RGB patches to (N, L) float32 logits."""
+
+
+class Int8Network:
+    """One int8 flatbuffer in one interpreter. Not for two threads at once.
+
+    runtime: the name of the runtime in use. Raises RuntimeMissing and ModelUnreadable when built.
+    """
+
+    def __init__(
+        self,
+        flatbuffer: bytes,
+        runtime: str | None = None,
+        kernels: Kernels = "optimised",
+        n_threads: int = 1,
+    ) -> None:
+        graph = read_graph(flatbuffer)
+        self._input, self._output = graph.inputs[0], graph.outputs[0]
+        self.runtime, self._interpreter = open_interpreter(flatbuffer, runtime, kernels, n_threads)
+        self._input_index = _index_of(self._interpreter.get_input_details())
+        self._output_index = _index_of(self._interpreter.get_output_details())
+        self._to_input = _input_table(self._input.scales[0], self._input.zero_point)
+        self._buffer: U8 = np.empty(self._input.shape, dtype=np.uint8)
+
+    def int8_logits(self, patches: U8) -> I8:
+        """(N, 50, 50, 3) uint8 RGB patches to (N, L) int8 logits."""
+        outputs = np.empty((len(patches), self._output.shape[-1]), dtype=np.int8)
+        for row, patch in enumerate(patches):
+            np.take(self._to_input, patch, out=self._buffer[0])
+            self._interpreter.set_tensor(self._input_index, self._buffer)
+            self._interpreter.invoke()
+            outputs[row] = self._interpreter.get_tensor(self._output_index)[0]
+        return outputs
+
+    def logits(self, patches: U8) -> F32:
+        """(N, 50, 50, 3) uint8 RGB patches to (N, L) float32 logits."""
+        return self.dequantise(self.int8_logits(patches))
+
+    def dequantise(self, int8_logits: I8) -> F32:
+        """The real numbers that int8 logits stand for."""
+        steps = int8_logits.astype(np.float32) - np.float32(self._output.zero_point)
+        return np.float32(self._output.scales[0]) * steps
+
+
+class ModelClassifier:
+    """A model file's network with its labels and identity."""
+
+    def __init__(self, model: ModelFile, network: Int8Network) -> None:
+        self._model = model
+        self._network = network
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One name a logit."""
+        return self._model.card.labels
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The model's name and SHA-256."""
+        return self._model.identity
+
+    @property
+    def runtime(self) -> str:
+        """The name of the runtime in use."""
+        return self._network.runtime
+
+    def int8_logits(self, patches: U8) -> I8:
+        """(N, 50, 50, 3) uint8 RGB patches to (N, L) int8 logits."""
+        return self._network.int8_logits(patches)
+
+    def logits(self, patches: U8) -> F32:
+        """(N, 50, 50, 3) uint8 RGB patches to (N, L) float32 logits."""
+        return self._network.logits(patches)
+
+
+def open_classifier(
+    model: ModelFile, kernels: Kernels = "optimised", runtime: str | None = None, n_threads: int = 1
+) -> ModelClassifier:
+    """Open a model for use. Raises RuntimeMissing when no runtime, or not the one named, is installed."""
+    return ModelClassifier(model, Int8Network(model.flatbuffer, runtime, kernels, n_threads))
+
+
+def _index_of(details: list[dict[str, object]]) -> int:
+    index = details[0]["index"]
+    assert isinstance(index, int | np.integer)
+    return int(index)
+
+
+def _input_table(scale: float, zero_point: int) -> U8:
+    """(256,) uint8: the integer that stands for each grey level; the levels themselves at scale 1."""
+    integers = np.round(np.arange(256) / scale) + zero_point
+    return np.clip(integers, 0, 255).astype(np.uint8)
