@@ -18,8 +18,26 @@ from alledge.errors import ModelUnreadable
 
 IDENTIFIER: Final = b"TFL3"
 # schema.fbs, enum TensorType, by number.
-TENSOR_TYPES: Final = tuple(
-    ["float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64", "int8", "float64", "complex128", "uint64", "resource", "variant", "uint32", "uint16", "int4", "bfloat16"]
+TENSOR_TYPES: Final = (
+    "float32",
+    "float16",
+    "int32",
+    "uint8",
+    "int64",
+    "string",
+    "bool",
+    "int16",
+    "complex64",
+    "int8",
+    "float64",
+    "complex128",
+    "uint64",
+    "resource",
+    "variant",
+    "uint32",
+    "uint16",
+    "int4",
+    "bfloat16",
 )
 # schema.fbs, enum BuiltinOperator: those that small image networks use.
 OPERATORS: Final[Mapping[int, str]] = {
