@@ -1,0 +1,45 @@
+"""One study, one run and one model, made once by the real commands and shared by every system test."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.system.processes import Finished, run_command
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small phantom study."""
+    folder = tmp_path_factory.mktemp("study") / "study"
+    run_command("alltrain", "phantom", folder, "--fields", 12, "--seed", 4).must_succeed()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_folder(study: Path) -> Path:
+    """A RUN fitted on the study, briefly: the system tests ask whether it fits together, not how well."""
+    folder = study.parent / "run"
+    fit = ["alltrain", "fit", study, "--out", folder, "--folds", 2, "--epochs", 4, "--seed", 1]
+    run_command(*fit).must_succeed()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(run_folder: Path) -> Path:
+    """The int8 model of the run; a wide margin, since a model fitted for seconds is a nervous one."""
+    file = run_folder.parent / "model.tflite"
+    run_command("allconvert", "quantize", run_folder, "--out", file, "--margin", 0.2).must_succeed()
+    return file
+
+
+@pytest.fixture
+def snap(model: Path) -> Callable[..., Finished]:
+    """`alledge snap` with the model, as a process."""
+    return lambda *arguments: run_command("alledge", "snap", "--model", model, *arguments)
+
+
+def fields_of(file: Path) -> list[dict[str, object]]:
+    """The lines of a JSON Lines file."""
+    return [json.loads(line) for line in file.read_text().splitlines()]
