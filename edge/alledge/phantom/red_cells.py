@@ -1,0 +1,53 @@
+"""Red cells: discs of haemoglobin, paler in the middle, moulded about the white cells beside them.
+
+A dried red cell is thinner in its centre (the biconcave disc of Evans and Fung, Microvasc Res 1972,
+flattened by drying); how much thinner, and how sharply, varies from smear to smear and cell to cell.
+"""
+
+import numpy as np
+
+from alledge.phantom.layout import Contact
+from alledge.phantom.parameters import PhantomParameters
+from alledge.phantom.shapes import Window, diameter_of, flattened, soft_step, wavy_ellipse
+from alledge.types import F32, F64
+
+
+def red_cell_outline(rng: np.random.Generator, diameter_um: float, elongation: float) -> F64:
+    """(256,) radii in um: round or oval, now and then egg-shaped or bent."""
+    flat = min(abs(rng.normal(0, 1.2 * elongation)), 0.6)
+    return wavy_ellipse(rng, diameter_um, flat, waviness=0.05 if rng.random() < 0.9 else 0.16, n_waves=4)
+
+
+def mould(radii_um: F64, walls: list[Contact]) -> F64:
+    """The outline pressed against its neighbours. The cell keeps its area: it bulges elsewhere."""
+    before = diameter_of(radii_um)
+    for wall in walls:
+        radii_um = flattened(radii_um, wall.direction_rad, wall.distance_um)
+    kept = min(before / diameter_of(radii_um), 1.06)
+    return radii_um * kept if walls else radii_um
+
+
+def haemoglobin(
+    rng: np.random.Generator, window: Window, radii_um: F64, parameters: PhantomParameters
+) -> F32:
+    """Thickness of haemoglobin over the window, 1 in the thick ring of an average cell."""
+    reach = window.radius_along(radii_um)
+    pale_x, pale_y = rng.normal(0, 0.25, 2)
+    distance = window.distance()
+    depth = reach - distance
+    # Pallor: a flat-topped bump about a point near the centre.
+    pallor = float(np.clip(rng.normal(parameters.red_cell_pallor, 0.18), 0, 0.95))
+    pallor = pallor if parameters.red_cell_pallor > 0 else 0.0
+    size = rng.uniform(0.38, 0.56)
+    inner = window.distance(pale_x, pale_y) / np.maximum(reach * np.float32(size), np.float32(0.1))
+    hollow = 1 - np.float32(pallor) * np.exp(-(inner ** np.float32(rng.uniform(2.5, 5))))
+    ring = 1 + np.float32(0.10) * np.exp(-(((depth - 0.7) / 0.6) ** 2))
+    amount = rng.normal(1.0, 0.08)
+    return np.asarray(np.float32(amount) * soft_step(depth, 0.45) * hollow * ring, np.float32)
+
+
+def halo(depth_um: F32, strength: float) -> F32:
+    """Optical density of the line that refraction draws at an edge: dark inside, bright outside."""
+    inside = np.exp(-(((depth_um - np.float32(0.15)) / np.float32(0.3)) ** 2))
+    outside = np.exp(-(((depth_um + np.float32(0.45)) / np.float32(0.35)) ** 2))
+    return np.asarray(np.float32(strength) * (inside - outside), np.float32)
