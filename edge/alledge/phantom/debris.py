@@ -23,7 +23,7 @@ def draw_platelet(
     rng: np.random.Generator, window: Window, diameter_um: float, texture: Texture
 ) -> DrawnDebris:
     """A flake of pale cytoplasm with purple granules crowded in its middle."""
-    radii = wavy_ellipse(rng, diameter_um, rng.uniform(0, 0.35), 0.25)
+    radii = wavy_ellipse(rng, diameter_um, rng.uniform(0, 0.35), 0.13)
     depth = window.depth(radii)
     body = soft_step(depth, 0.5) * np.float32(rng.uniform(0.3, 0.7))
     grains = 1 + np.float32(0.35) * texture.mix(rng, window.shape, (0.5, 1.0, 0.4, 0.0))
@@ -46,9 +46,13 @@ def draw_smudge(
     strands = _strands(rng, window, texture, heading_rad)
     body = soft_step(depth - np.float32(0.06 * diameter_um), 0.22 * diameter_um) * (np.float32(0.3) + fade)
     mesh = np.clip(
-        1 + np.float32(0.30) * strands + np.float32(0.15) * texture.cut(rng, window.shape, 2), 0.1, 2
+        1
+        + np.float32(rng.uniform(0.12, 0.32)) * strands
+        + np.float32(0.15) * texture.cut(rng, window.shape, 2),
+        0.1,
+        2,
     )
-    density = (np.float32(rng.uniform(0.7, 1.15)) * body * mesh)[..., None] * stains.SMUDGE
+    density = (np.float32(rng.uniform(0.7, 1.3)) * body * mesh)[..., None] * stains.SMUDGE
     return DrawnDebris(np.asarray(density, np.float32), outline_points(radii, 64))
 
 

@@ -30,7 +30,7 @@ def nucleus_depth(rng: np.random.Generator, window: Window, traits: CellTraits, 
     snug = traits.nucleus_ratio**2
     radii = with_diameter(radii ** (1 - snug) * cell_radii_um**snug, diameter)
     slack = max(traits.diameter_um / 2 - diameter / 2, 0.0)
-    turn, push = rng.uniform(0, 2 * np.pi), slack * np.sqrt(rng.uniform(0, 0.8))
+    turn, push = rng.uniform(0, 2 * np.pi), slack * np.sqrt(rng.uniform(0.1, 1.1))
     return window.depth(radii, push * np.cos(turn), push * np.sin(turn))
 
 
@@ -72,13 +72,14 @@ def chromatin(
 ) -> F32:
     """Units of chromatin dye over the window: texture, darker rim, paler nucleoli."""
     blocks = np.tanh(1.6 * texture.mix(rng, window.shape, (0.15, 0.35, 1.0, 0.35)))
-    fine = texture.mix(rng, window.shape, (0.5, 1.0, 0.25, 0.2))
-    grain = np.float32(0.26 * traits.clumping) * blocks + np.float32(0.10) * fine
-    grain += np.float32(0.05) * texture.cut(rng, window.shape, 3)
+    fine = texture.mix(rng, window.shape, (0.6, 1.0, 0.3, 0.2))
+    pale_gaps = np.clip(texture.mix(rng, window.shape, (0.0, 0.6, 1.0, 0.3)) - np.float32(0.7), 0, 1.5)
+    grain = np.float32(0.24 * traits.clumping) * blocks + np.float32(0.17) * fine
+    grain += np.float32(0.03) * texture.cut(rng, window.shape, 3) - np.float32(0.20) * pale_gaps
     rim = np.float32(0.10) * np.exp(-(((depth_um - np.float32(0.35)) / np.float32(0.35)) ** 2))
     pale = _nucleoli(rng, window, traits, depth_um)
     amount = np.float32(traits.chromatin) * (1 + np.float32(contrast) * (grain + rim))
-    return np.asarray(np.maximum(amount, 0.15) * (1 - pale) * soft_step(depth_um, 0.5), np.float32)
+    return np.asarray(np.maximum(amount, 0.15) * (1 - pale) * soft_step(depth_um, 0.4), np.float32)
 
 
 def _nucleoli(rng: np.random.Generator, window: Window, traits: CellTraits, depth_um: F32) -> F32:

@@ -46,7 +46,7 @@ class PhantomParameters:
     height_px: int = _knob(960, 64, 4096, "px", "height of the frame")
     pixel_um: float = _knob(0.14, 0.06, 0.4, "um", "side of a pixel in the plane of the smear")
 
-    n_red_cells: int = _knob(210, 0, 3000, "cells", "red cells")
+    n_red_cells: int = _knob(230, 0, 3000, "cells", "red cells")
     n_lymphocytes: int = _knob(5, 0, 200, "cells", "lymphocytes")
     n_neutrophils: int = _knob(4, 0, 200, "cells", "neutrophils")
     n_monocytes: int = _knob(2, 0, 200, "cells", "monocytes")
@@ -74,7 +74,10 @@ class PhantomParameters:
     red_cell_diameter_sd_um: float = _knob(0.5, 0, 2, "um", "anisocytosis: spread of that diameter")
     red_cell_elongation: float = _knob(0.1, 0, 0.6, "", "typical flattening of a red cell, 0 for a disc")
     red_cell_pallor: float = _knob(
-        0.4, 0, 1, "of the stain", "typical loss of colour in the centre of a red cell"
+        0.45, 0, 1, "of the stain", "typical loss of colour in the centre of a red cell"
+    )
+    overlap_darkening: float = _knob(
+        0.4, 0, 1, "of the stain", "what a second red cell adds; stacked cells dry thinner than their sum"
     )
     rouleaux_fraction: float = _knob(0.2, 0, 1, "of red cells", "red cells that lie stacked like coins")
 
@@ -85,7 +88,7 @@ class PhantomParameters:
     haemoglobin_strength: float = _knob(1.0, 0, 3, "x", "optical density of the red cells alone")
     chromatin_contrast: float = _knob(1.0, 0, 3, "x", "contrast of the texture inside nuclei")
 
-    resolution_um: float = _knob(0.35, 0, 3, "um", "width at half height of the image of a point, in focus")
+    resolution_um: float = _knob(0.3, 0, 3, "um", "width at half height of the image of a point, in focus")
     defocus_um: float = _knob(0.0, 0, 20, "um", "distance of the smear from the plane of focus")
     numerical_aperture: float = _knob(
         0.6, 0.05, 1.45, "", "effective aperture: how fast defocus blurs (condenser half closed)"
@@ -95,11 +98,11 @@ class PhantomParameters:
         0.12, 0, 2, "um", "how far red and blue images part at the corner of the frame"
     )
 
-    lamp_red_level: float = _knob(168, 1, 255, "grey levels", "empty smear in red, centre of the frame")
-    lamp_green_level: float = _knob(164, 1, 255, "grey levels", "empty smear in green")
-    lamp_blue_level: float = _knob(152, 1, 255, "grey levels", "empty smear in blue")
+    lamp_red_level: float = _knob(174, 1, 255, "grey levels", "empty smear in red, centre of the frame")
+    lamp_green_level: float = _knob(170, 1, 255, "grey levels", "empty smear in green")
+    lamp_blue_level: float = _knob(157, 1, 255, "grey levels", "empty smear in blue")
     exposure: float = _knob(1.0, 0, 3, "x", "brightness of the whole picture; small is dark, large saturates")
-    vignetting: float = _knob(0.14, 0, 0.9, "of the light", "light lost in the corners")
+    vignetting: float = _knob(0.12, 0, 0.9, "of the light", "light lost in the corners")
     lamp_tilt: float = _knob(0.04, 0, 0.9, "of the light", "light lost from one side to the other")
     lamp_tilt_deg: float = _knob(30, 0, 360, "degrees", "direction in which the light falls off")
     plasma_strength: float = _knob(0.015, 0, 0.5, "OD", "cloudy stain in the dried plasma")

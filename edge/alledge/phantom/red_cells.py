@@ -4,6 +4,8 @@ A dried red cell is thinner in its centre (the biconcave disc of Evans and Fung,
 flattened by drying); how much thinner, and how sharply, varies from smear to smear and cell to cell.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from alledge.phantom.layout import Contact
@@ -27,10 +29,18 @@ def mould(radii_um: F64, walls: list[Contact]) -> F64:
     return radii_um * kept if walls else radii_um
 
 
-def haemoglobin(
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnRedCell:
+    """thickness: (h, w) of haemoglobin, 1 in an average cell. edge: (h, w) optical density of the halo."""
+
+    thickness: F32
+    edge: F32
+
+
+def draw_red_cell(
     rng: np.random.Generator, window: Window, radii_um: F64, parameters: PhantomParameters
-) -> F32:
-    """Thickness of haemoglobin over the window, 1 in the thick ring of an average cell."""
+) -> DrawnRedCell:
+    """One red cell over its window."""
     reach = window.radius_along(radii_um)
     pale_x, pale_y = rng.normal(0, 0.25, 2)
     distance = window.distance()
@@ -38,12 +48,19 @@ def haemoglobin(
     # Pallor: a flat-topped bump about a point near the centre.
     pallor = float(np.clip(rng.normal(parameters.red_cell_pallor, 0.18), 0, 0.95))
     pallor = pallor if parameters.red_cell_pallor > 0 else 0.0
-    size = rng.uniform(0.38, 0.56)
+    size = rng.uniform(0.4, 0.62)
     inner = window.distance(pale_x, pale_y) / np.maximum(reach * np.float32(size), np.float32(0.1))
     hollow = 1 - np.float32(pallor) * np.exp(-(inner ** np.float32(rng.uniform(2.5, 5))))
     ring = 1 + np.float32(0.10) * np.exp(-(((depth - 0.7) / 0.6) ** 2))
     amount = rng.normal(1.0, 0.08)
-    return np.asarray(np.float32(amount) * soft_step(depth, 0.45) * hollow * ring, np.float32)
+    thickness = np.float32(amount) * soft_step(depth, 0.4) * hollow * ring
+    return DrawnRedCell(np.asarray(thickness, np.float32), halo(depth, parameters.halo_strength))
+
+
+def stacked(thickness: F32, overlap_darkening: float) -> F32:
+    """Thickness where cells overlap: what goes beyond one cell counts for `overlap_darkening` only."""
+    extra = np.maximum(thickness - np.float32(1.15), 0)
+    return np.asarray(thickness - np.float32(1 - overlap_darkening) * extra, np.float32)
 
 
 def halo(depth_um: F32, strength: float) -> F32:

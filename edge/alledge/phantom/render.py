@@ -13,7 +13,7 @@ from alledge.phantom.debris import draw_plasma, draw_platelet, draw_smudge, draw
 from alledge.phantom.layout import Area, Discs, contacts, place_apart_or_clumped, place_red_cells
 from alledge.phantom.optics import developed, photograph
 from alledge.phantom.parameters import PhantomParameters
-from alledge.phantom.red_cells import haemoglobin, halo, mould, red_cell_outline
+from alledge.phantom.red_cells import draw_red_cell, mould, red_cell_outline, stacked
 from alledge.phantom.shapes import Window, open_window, outline_points
 from alledge.phantom.texture import Texture
 from alledge.phantom.traits import CellTraits, draw_traits
@@ -52,6 +52,7 @@ class _Smear:
         self._margin_px = int(np.ceil(_MARGIN_UM / parameters.pixel_um))
         shape = (parameters.height_px + 2 * self._margin_px, parameters.width_px + 2 * self._margin_px, 3)
         self._density = np.zeros(shape, np.float32)
+        self._red = np.zeros(shape[:2], np.float32)  # thickness of haemoglobin
         largest = int(np.ceil(2 * _MARGIN_UM / parameters.pixel_um))
         self._texture = Texture(self.stream("texture"), parameters.pixel_um, largest)
 
@@ -71,8 +72,10 @@ class _Smear:
     def seen(self) -> F32:
         """The optical density inside the frame, with the strength of the stain: (H, W, 3)."""
         m, p = self._margin_px, self._p
-        inside = self._density[m : m + p.height_px, m : m + p.width_px]
-        return np.ascontiguousarray(inside * np.float32(p.stain_strength))
+        frame = slice(m, m + p.height_px), slice(m, m + p.width_px)
+        red = stacked(self._red[frame], p.overlap_darkening) * np.float32(p.haemoglobin_strength)
+        density = self._density[frame] + red[..., None] * stains.HAEMOGLOBIN
+        return np.asarray(density * np.float32(p.stain_strength), np.float32)
 
     def lay_out_white_cells(self) -> tuple[list[CellTraits], F64]:
         """Who lies where: the traits of each nucleated cell and (N, 2) centres in um."""
@@ -96,8 +99,8 @@ class _Smear:
     def add_red_cells(self, white_centres: F64, white_radii: F64) -> list[TrueCell]:
         """Red cells, about the white ones."""
         rng, p = self.stream("red"), self._p
-        drawn = rng.normal(p.red_cell_diameter_um, p.red_cell_diameter_sd_um, p.n_red_cells)
-        radii = np.clip(drawn, 0.55 * p.red_cell_diameter_um, 1.5 * p.red_cell_diameter_um) / 2
+        diameters = rng.normal(p.red_cell_diameter_um, p.red_cell_diameter_sd_um, p.n_red_cells)
+        radii = np.clip(diameters, 0.55 * p.red_cell_diameter_um, 1.5 * p.red_cell_diameter_um) / 2
         area = self._frame(p.red_cell_diameter_um * 0.4)
         centres = place_red_cells(rng, area, radii, white_centres, white_radii, p.rouleaux_fraction)
         found = []
@@ -106,9 +109,9 @@ class _Smear:
             around = np.vstack([(x, y), white_centres])
             outline = mould(outline, contacts(0, around, np.append(radius, white_radii)))
             window = self._window(x, y, float(outline.max()) + 1.2)
-            amount = haemoglobin(rng, window, outline, p) * np.float32(p.haemoglobin_strength)
-            edge = halo(window.depth(outline), p.halo_strength)
-            self._add(window, amount[..., None] * stains.HAEMOGLOBIN + edge[..., None])
+            drawn = draw_red_cell(rng, window, outline, p)
+            self._red[window.rows, window.columns] += drawn.thickness
+            self._add(window, drawn.edge[..., None])
             found.append(self._truth(CellKind.RED_CELL, x, y, outline_points(outline, _OUTLINE_POINTS)))
         return found
 

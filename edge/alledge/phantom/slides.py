@@ -10,7 +10,7 @@ import numpy as np
 from alledge.phantom.parameters import PhantomParameters
 
 _LOOK, _MIX, _FIELD = 0, 1, 2  # the separate streams
-_RED_CELLS_PER_UM2 = 0.0085  # a thin, even area of a smear
+_RED_CELLS_PER_UM2 = 0.0098  # a thin, even area of a smear
 
 
 def parameters_for_slide(study_seed: int, slide_index: int, field_index: int) -> PhantomParameters:

@@ -16,14 +16,14 @@ def _dye(blue: float, green: float, red: float) -> F32:
     return np.array([blue, green, red], np.float32)
 
 
-HAEMOGLOBIN: Final = _dye(0.22, 0.245, 0.105)
-CHROMATIN: Final = _dye(0.13, 1.05, 0.47)
-CHROMATIN_BLUER: Final = _dye(0.05, 0.0, 0.22)  # what a step of stain hue adds
-BASOPHILIC: Final = _dye(0.03, 0.20, 0.36)  # RNA-rich, blue cytoplasm
-GREY_BLUE: Final = _dye(0.10, 0.24, 0.25)  # monocyte cytoplasm
+HAEMOGLOBIN: Final = _dye(0.24, 0.25, 0.085)
+CHROMATIN: Final = _dye(0.16, 1.05, 0.40)
+CHROMATIN_BLUER: Final = _dye(0.03, 0.0, 0.20)  # what a step of stain hue adds
+BASOPHILIC: Final = _dye(0.06, 0.32, 0.32)  # RNA-rich, blue cytoplasm
+GREY_BLUE: Final = _dye(0.07, 0.26, 0.24)  # monocyte cytoplasm
 EOSIN: Final = _dye(0.09, 0.20, 0.06)  # pink neutrophil cytoplasm
-GRANULE: Final = _dye(0.12, 0.55, 0.20)  # neutrophil and platelet granules
-SMUDGE: Final = _dye(0.03, 0.42, 0.16)  # spilt chromatin
+GRANULE: Final = _dye(0.12, 0.62, 0.18)  # neutrophil and platelet granules
+SMUDGE: Final = _dye(0.04, 0.50, 0.17)  # spilt chromatin
 SPECK: Final = _dye(0.5, 1.2, 0.9)  # precipitated stain
 PLASMA: Final = _dye(1.0, 1.0, 0.8)
 

@@ -146,7 +146,7 @@ _TRAITS: Final[Mapping[CellKind, KindTraits]] = {
     ),
     CellKind.BLAST_L3: KindTraits(
         diameter_um=Spread(13.6, 1.1, 11.0, 17.0),
-        nucleus_ratio=Spread(0.69, 0.06, 0.5, 0.85),
+        nucleus_ratio=Spread(0.66, 0.06, 0.48, 0.82),
         chromatin=Spread(1.0, 0.15, 0.65, 1.4),
         clumping=Spread(0.3, 0.13, 0.0, 0.75),
         waviness=Spread(0.05, 0.02, 0.01, 0.12),

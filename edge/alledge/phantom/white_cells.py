@@ -10,12 +10,13 @@ from alledge.phantom.layout import Contact
 from alledge.phantom.nuclei import chromatin, nucleus_depth
 from alledge.phantom.parameters import PhantomParameters
 from alledge.phantom.red_cells import halo, mould
-from alledge.phantom.shapes import Window, soft_step, wavy_ellipse
+from alledge.phantom.shapes import Window, indented, soft_step, wavy_ellipse, with_diameter
 from alledge.phantom.texture import Texture
 from alledge.phantom.traits import CellTraits
 from alledge.phantom.truth import CellKind
 from alledge.types import F32, F64
 
+_BLEB_SHARE = 0.15  # white cells of any kind with a bulge or a tail, drawn out by the spreading
 _RIM_UM = 0.25  # cytoplasm that is left even where the nucleus nearly fills the cell
 
 
@@ -36,7 +37,11 @@ class DrawnCell:
 def white_cell_outline(rng: np.random.Generator, traits: CellTraits, walls: list[Contact]) -> F64:
     """(256,) radii in um, dented by the neighbours."""
     stretch = min(abs(rng.normal(0, 0.07)), 0.3)
-    return mould(wavy_ellipse(rng, traits.diameter_um, stretch, 0.05), walls)
+    radii = wavy_ellipse(rng, traits.diameter_um, stretch, rng.uniform(0.02, 0.09))
+    if rng.random() < _BLEB_SHARE:
+        bleb = indented(radii, rng.uniform(0, 2 * np.pi), -rng.uniform(0.12, 0.4), rng.uniform(0.2, 0.5))
+        radii = with_diameter(bleb, traits.diameter_um)
+    return mould(radii, walls)
 
 
 def draw_white_cell(
@@ -51,8 +56,10 @@ def draw_white_cell(
     cell_depth = window.depth(radii_um)
     core = np.minimum(nucleus_depth(rng, window, traits, radii_um), cell_depth - np.float32(_RIM_UM))
     dye = chromatin(rng, window, traits, core, texture, parameters.chromatin_contrast)
+    vacuoles = _vacuoles(rng, window, traits, cell_depth, core)
     density = _cytoplasm(rng, window, traits, cell_depth, core, texture)
-    density *= (1 - np.float32(0.75) * soft_step(core, 0.5))[..., None]
+    density *= ((1 - np.float32(0.85) * soft_step(core, 0.5)) * (1 - np.float32(0.9) * vacuoles))[..., None]
+    dye *= 1 - np.float32(0.4) * vacuoles  # a vacuole above the nucleus thins it only in part
     density += dye[..., None] * stains.chromatin_dye(parameters.stain_hue)
     density += halo(cell_depth, parameters.halo_strength)[..., None]
     nucleus = _largest_contour(window, core)
@@ -77,7 +84,7 @@ def _cytoplasm(
     # Ribosomes crowd under the membrane; beside the nucleus lies the pale Golgi zone.
     rim = 1 + np.float32(0.45) * np.exp(-(((depth_um - np.float32(0.3)) / np.float32(0.6)) ** 2))
     pale_zone = 1 - np.float32(0.3) * np.exp(-((core_um / np.float32(0.7)) ** 2))
-    amount = amount * rim * pale_zone * (1 - _vacuoles(rng, window, traits, depth_um))
+    amount = amount * rim * pale_zone
     if traits.kind is CellKind.MONOCYTE:
         dust = np.clip(texture.cut(rng, window.shape, 0) - np.float32(1.0), 0, 1) * soft_step(depth_um, 0.6)
         return _stained(amount, stains.GREY_BLUE) + _stained(np.float32(0.2) * dust, stains.GRANULE)
@@ -89,15 +96,19 @@ def _stained(amount: F32, dye: F32) -> F32:
     return np.asarray(amount[..., None] * dye, np.float32)
 
 
-def _vacuoles(rng: np.random.Generator, window: Window, traits: CellTraits, depth_um: F32) -> F32:
-    """Share of cytoplasm that vacuoles displace: small, sharp, clear holes."""
+def _vacuoles(
+    rng: np.random.Generator, window: Window, traits: CellTraits, depth_um: F32, core_um: F32
+) -> F32:
+    """Where vacuoles are: small, sharp, round holes, most of them beside the nucleus: (h, w), 0 to 1."""
     clear = np.zeros(window.shape, np.float32)
-    radius = traits.diameter_um / 2
+    beside = np.argwhere((depth_um > 0.45) & (core_um < 0.2))
+    above = np.argwhere(core_um > 0)
     for _ in range(traits.n_vacuoles):
-        turn, reach = rng.uniform(0, 2 * np.pi), radius * np.sqrt(rng.uniform(0.15, 0.85))
-        away = window.distance(reach * np.cos(turn), reach * np.sin(turn))
-        clear = np.maximum(clear, soft_step(np.float32(rng.uniform(0.3, 0.65)) - away, 0.35))
-    return np.asarray(np.float32(0.85) * clear * (depth_um > 0.3), np.float32)
+        room = beside if len(beside) and rng.random() < 0.7 else above
+        row, column = room[int(rng.integers(len(room)))]
+        away = window.distance(float(window.x_um[row, column]), float(window.y_um[row, column]))
+        clear = np.maximum(clear, soft_step(np.float32(rng.uniform(0.25, 0.6)) - away, 0.3))
+    return clear
 
 
 def _largest_contour(window: Window, depth_um: F32) -> F64:
