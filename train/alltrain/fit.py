@@ -1,0 +1,134 @@
+"""`alltrain fit`: from labelled patches to a RUN folder, in steps that read top to bottom.
+
+Plan the splits; fit one network a fold and one to ship, each calibrated on its own validation patches;
+judge every patch by the model that held it out; write the figures and draw the report. Each finished
+model is saved at once, so that an interrupted run goes on where it stopped.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from alledge.card import Card
+from alltrain import run_folder
+from alltrain.calibration import calibrate
+from alltrain.datasets.dataset import PatchSet, fingerprint
+from alltrain.judging import blank_card, card_with, judge, judge_out_of_fold, positive_indices
+from alltrain.metrics import Figure, interval_notes
+from alltrain.plan import Plan, Settings, describe, model_name, plan_splits
+from alltrain.results import FittedModel, Results, write_results
+from alltrain.run_folder import Course
+from alltrain.training import Fitted, fit_network, predict_logits
+
+
+class Progress(Protocol):
+    """Told how far a fit is. Stages come one after the other; `what` names one."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` steps of this stage are over."""
+
+
+def _untold(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+    del what, done, total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """A finished fit: the folder, its figures, and what a reader must know."""
+
+    out: Path
+    figures: dict[str, Figure]
+    notes: tuple[str, ...]
+    n_folds: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """One call of `fit`: what every step of it needs."""
+
+    patch_set: PatchSet
+    out: Path
+    settings: Settings
+    plan: Plan
+    progress: Progress
+
+
+def fit(
+    patch_set: PatchSet,
+    out: Path,
+    settings: Settings,
+    resume: bool = False,
+    progress: Progress = _untold,
+) -> Outcome:
+    """Fit, judge and write a run.
+
+    Raises:
+        OneClassOnly, DatasetTooSmall: the study cannot be fitted and judged; nothing is written.
+        PathUnusable, RunUnusable: `out` is taken, or holds another run than the one to resume.
+        StorageFailed: `out` cannot be written.
+    """
+    plan = plan_splits(patch_set, settings)
+    job = _Job(patch_set, out, settings, plan, progress)
+    config = describe(patch_set, settings, plan)
+    run_folder.start_run(out, config, resume)
+    run_folder.write_patches(out, patch_set)
+    run_folder.write_splits(out, patch_set, plan.splits)
+    blank = blank_card(patch_set, model_name(settings, patch_set), fingerprint(patch_set), plan.notes)
+    folds = tuple(_fit_or_take_up(job, fold, blank) for fold in range(plan.splits.n_folds))
+    shipped = _fit_or_take_up(job, None, blank)
+    progress("figures and report", 0, 2)
+    out_of_fold = judge_out_of_fold(
+        patch_set, plan.splits, [model.course.logits for model in folds], [model.card for model in folds]
+    )
+    verdict = judge(out_of_fold, plan.splits, settings.recipe.seed)
+    progress("figures and report", 1, 2)
+    notes = plan.notes + interval_notes(out_of_fold.predictions) + _notes_on_calibration((*folds, shipped))
+    write_results(out, Results(patch_set, plan, config, notes, folds, shipped, out_of_fold, verdict))
+    progress("figures and report", 2, 2)
+    return Outcome(out, verdict.figures, notes, plan.splits.n_folds)
+
+
+def _fit_or_take_up(job: _Job, fold: int | None, blank: Card) -> FittedModel:
+    """Fit and save one model, or read the one that an interrupted run has finished."""
+    if run_folder.is_finished(job.out, fold):
+        course = run_folder.read_course(job.out, fold)
+    else:
+        course = _fit_and_save(job, fold)
+    splits, labels = job.plan.splits, job.patch_set.labels
+    validates = splits.has_role("validation", fold)
+    calibration = calibrate(course.logits[validates], labels[validates], positive_indices(job.patch_set))
+    card = card_with(blank, calibration, job.patch_set.patches[splits.has_role("train", fold)])
+    return FittedModel(course, calibration, card)
+
+
+def _fit_and_save(job: _Job, fold: int | None) -> Course:
+    splits, recipe = job.plan.splits, job.settings.recipe
+    what = "model to ship" if fold is None else f"fold {fold + 1} of {splits.n_folds}"
+    # Each model starts from weights of its own; the one to ship from the seed itself.
+    recipe = replace(recipe, seed=recipe.seed + (0 if fold is None else 1 + fold))
+    takes_part = ~splits.has_role("test", fold)
+    fitted = fit_network(
+        job.patch_set.patches[takes_part],
+        job.patch_set.labels[takes_part],
+        splits.has_role("validation", fold)[takes_part],
+        len(job.patch_set.label_names),
+        recipe,
+        lambda done: job.progress(what, done, recipe.epochs),
+    )
+    job.progress(what, recipe.epochs, recipe.epochs)  # also when it stopped early
+    course = _course_of(fitted, job.patch_set)
+    run_folder.save_model(job.out, fold, fitted.model, course)
+    return course
+
+
+def _course_of(fitted: Fitted, patch_set: PatchSet) -> Course:
+    rows = [(e.train_loss, e.validation_loss, e.validation_accuracy) for e in fitted.epochs]
+    logits = predict_logits(fitted.model, patch_set.patches)
+    return Course(logits, np.array(rows, dtype=np.float64), fitted.best_epoch)
+
+
+def _notes_on_calibration(models: tuple[FittedModel, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(note for model in models for note in model.calibration.notes))

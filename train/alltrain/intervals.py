@@ -1,0 +1,152 @@
+"""How sure a figure is: 95 % intervals that respect that cells of one patient are not independent.
+
+Two hundred cells of four patients hold far less evidence than two hundred patients. So the intervals
+resample whole groups (patients, slides, sessions), never single cells, as soon as there are enough
+groups to resample. With fewer than `MIN_GROUPS_TO_RESAMPLE` a resampled interval is itself noise; then
+single patches are the unit, and whoever prints the figure has to say that clustering is ignored.
+
+A bootstrap of a perfect score has no width. Figures with a closed formula (Wilson for a proportion,
+Newcombe for AUROC) are therefore never given a narrower interval than that formula's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from alledge.types import F64, I64
+
+Interval: TypeAlias = tuple[float, float]
+Statistic: TypeAlias = Callable[[F64], F64]
+
+Z95: Final = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+MIN_GROUPS_TO_RESAMPLE: Final = 5
+N_RESAMPLES: Final = 1000
+_CHUNK_ELEMENTS: Final = 2_000_000  # 16 MB of weights at a time, whatever the size of the study
+
+
+def wilson_interval(successes: float, n: float) -> Interval:
+    """Score interval of a proportion, inside [0, 1] and never empty, also at 0 and at n successes.
+
+    Source: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209-212.
+
+    Raises:
+        ValueError: n is not positive, or successes lie outside 0 to n.
+    """
+    if n <= 0 or not 0 <= successes <= n:
+        raise ValueError(f"expected 0 <= successes <= n and n > 0, got {successes} of {n}")
+    p = successes / n
+    centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 / (1 + Z95**2 / n) * sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n))
+    # Rounding must not push the estimate itself out of its interval.
+    return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
+
+
+def newcombe_auroc_interval(auroc: float, n_positive: int, n_negative: int) -> Interval:
+    """Score-type interval of an area under the ROC curve, with width also at 0 and 1.
+
+    Holds every area whose own standard error (Hanley and McNeil 1982) would make the observed one
+    unsurprising. Source: R. G. Newcombe, Statistics in Medicine 25 (2006) 559-573, method 5.
+
+    Raises:
+        ValueError: a class is empty, or auroc lies outside 0 to 1.
+    """
+    if n_positive < 1 or n_negative < 1 or not 0 <= auroc <= 1:
+        raise ValueError(f"expected an area of two classes, got {auroc} of {n_positive}, {n_negative}")
+    half_total = (n_positive + n_negative) / 2
+
+    def too_far(area: float) -> bool:
+        spread = 1 + (half_total - 1) * ((1 - area) / (2 - area) + area / (1 + area))
+        variance = area * (1 - area) * spread / (n_positive * n_negative)
+        return (auroc - area) ** 2 > Z95**2 * variance
+
+    return _bisect(0.0, auroc, too_far), _bisect(1.0, auroc, too_far)
+
+
+def _bisect(outside: float, inside: float, too_far: Callable[[float], bool]) -> float:
+    """Border between a point that is `too_far` and one that is not; `outside` when nothing is too far."""
+    for _ in range(60):
+        middle = (outside + inside) / 2
+        if too_far(middle):
+            outside = middle
+        else:
+            inside = middle
+    return inside
+
+
+def mover_mean_interval(parts: Sequence[tuple[float, Interval]]) -> Interval:
+    """Interval of the mean of independent estimates from the interval of each (square and add).
+
+    parts: (estimate, (low, high)) of each. Source: R. G. Newcombe, Statistics in Medicine 17 (1998)
+    873-890, method 10, here for a mean.
+    """
+    mean = sum(estimate for estimate, _ in parts) / len(parts)
+    below = sqrt(sum((estimate - low) ** 2 for estimate, (low, _) in parts)) / len(parts)
+    above = sqrt(sum((high - estimate) ** 2 for estimate, (_, high) in parts)) / len(parts)
+    return mean - below, mean + above
+
+
+def hull(first: Interval, second: Interval | None) -> Interval:
+    """The smallest interval that holds both."""
+    if second is None:
+        return first
+    return min(first[0], second[0]), max(first[1], second[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """A bootstrap over units: groups where there are enough of them, else single patches.
+
+    unit_of_patch: (N,) int64, index of the unit that each patch belongs to.
+    ignores_clustering: patches were the unit although they come in groups.
+    """
+
+    unit_of_patch: I64
+    n_groups: int
+    ignores_clustering: bool
+    n_resamples: int
+    seed: int
+
+    @property
+    def n_units(self) -> int:
+        """Units to draw from."""
+        return int(self.unit_of_patch.max()) + 1
+
+    def interval(self, statistic: Statistic) -> Interval | None:
+        """Percentile interval of a statistic of patch weights; None when hardly any resample has a value.
+
+        statistic: (R, N) float64 weights of each patch in each resample -> (R,) float64, NaN where
+        the resample leaves it undefined (no positive drawn, say). Source: B. Efron, R. J. Tibshirani,
+        An Introduction to the Bootstrap (1993), chapter 13; whole clusters as in A. C. Davison,
+        D. V. Hinkley, Bootstrap Methods and their Application (1997), section 3.8.
+        """
+        rng = np.random.default_rng(self.seed)
+        chunk = max(1, _CHUNK_ELEMENTS // max(1, self.unit_of_patch.size))
+        values: list[F64] = []
+        for start in range(0, self.n_resamples, chunk):
+            n_rows = min(chunk, self.n_resamples - start)
+            drawn = rng.multinomial(self.n_units, np.full(self.n_units, 1 / self.n_units), size=n_rows)
+            values.append(statistic(drawn[:, self.unit_of_patch].astype(np.float64)))
+        every = np.concatenate(values)
+        defined = every[np.isfinite(every)]
+        if defined.size < self.n_resamples / 2:
+            return None
+        low, high = np.quantile(defined, [0.025, 0.975])
+        return float(low), float(high)
+
+
+def plan_resampling(groups: Sequence[str], seed: int, n_resamples: int = N_RESAMPLES) -> Resampling:
+    """Decide what is resampled: groups when at least `MIN_GROUPS_TO_RESAMPLE`, else single patches."""
+    names, unit_of_patch = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    n_groups = len(names)
+    too_few = n_groups < MIN_GROUPS_TO_RESAMPLE
+    units = np.arange(len(groups)) if too_few else unit_of_patch
+    return Resampling(
+        unit_of_patch=units.astype(np.int64).reshape(-1),
+        n_groups=n_groups,
+        ignores_clustering=too_few,
+        n_resamples=n_resamples,
+        seed=seed,
+    )

@@ -1,0 +1,130 @@
+"""What a finished fit writes: card, predictions, report, and last of all the figures.
+
+The order matters: metrics.json marks a run as finished (see run_folder).
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from alledge.card import Card
+from alledge.strict_json import Json
+from alltrain import run_folder
+from alltrain.calibration import Calibration
+from alltrain.datasets.dataset import PatchSet
+from alltrain.intervals import wilson_interval
+from alltrain.judging import OutOfFold, Verdict, part_as_json, verdict_as_json
+from alltrain.metrics import Figure
+from alltrain.plan import Plan
+from alltrain.run_folder import Course
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedModel:
+    """One finished model of a run: its course, its calibration, and its card."""
+
+    course: Course
+    calibration: Calibration
+    card: Card
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Results:
+    """Everything known when all models are fitted and judged. notes: what every reader must know."""
+
+    patch_set: PatchSet
+    plan: Plan
+    config: dict[str, Json]
+    notes: tuple[str, ...]
+    folds: tuple[FittedModel, ...]
+    shipped: FittedModel
+    out_of_fold: OutOfFold
+    verdict: Verdict
+
+
+def write_results(out: Path, results: Results) -> None:
+    """Write card.json, predictions.csv, report.html and metrics.json. Raises StorageFailed."""
+    from alltrain.report import render_report  # matplotlib takes a second to load
+
+    run_folder.write_text(out / run_folder.CARD, shipped_card(results).to_json())
+    _write_predictions(out, results)
+    run_folder.write_text(out / run_folder.REPORT, render_report(results))
+    run_folder.write_json(out / run_folder.METRICS, metrics_as_json(results))
+
+
+def shipped_card(results: Results) -> Card:
+    """The card of model.keras; its figures are those of the folds, the only ones on unseen patches."""
+    figures: dict[str, Json] = {name: figure.as_json() for name, figure in results.verdict.figures.items()}
+    return replace(results.shipped.card, metrics=figures, notes=results.notes)
+
+
+def _write_predictions(out: Path, results: Results) -> None:
+    """predictions.csv: one row a patch, judged by the model that held it out."""
+    patch_set, judged = results.patch_set, results.out_of_fold
+    names = patch_set.label_names
+    header = ["patch_id", "source", "group", "label", "fold"]
+    header += [f"p_{name}" for name in names] + [f"logit_{name}" for name in names] + ["call", "review"]
+    rows = [
+        [
+            patch_set.patch_ids[index],
+            patch_set.sources[index],
+            patch_set.groups[index],
+            names[patch_set.labels[index]],
+            int(results.plan.splits.fold[index]),
+            *(f"{call.p[name]:.6f}" for name in names),
+            *(f"{logit:.6f}" for logit in judged.logits[index]),
+            call.label,
+            call.reason or "",
+        ]
+        for index, call in enumerate(judged.calls)
+    ]
+    run_folder.write_csv(out / run_folder.PREDICTIONS, header, rows)
+
+
+def metrics_as_json(results: Results) -> dict[str, Json]:
+    """metrics.json: every figure by name, then folds, groups, the confusion matrix and the notes."""
+    patch_set, units = results.patch_set, results.plan.validation_units
+    content = verdict_as_json(results.verdict, patch_set.label_names)
+    folds: list[Json] = [
+        part_as_json(part, "fold", patch_set.label_names) | _model_as_json(model, unit)
+        for part, model, unit in zip(results.verdict.by_fold, results.folds, units[:-1], strict=True)
+    ]
+    shipped = _model_as_json(results.shipped, units[-1])
+    shipped["validation_accuracy"] = _validation_accuracy(results).as_json()
+    notes: list[Json] = [*results.notes]
+    return {
+        **content,
+        "folds": folds,
+        "shipped": shipped,
+        "n_parameters": results.config["n_parameters"],
+        "n_macs": results.config["n_macs"],
+        "fingerprint": results.config["fingerprint"],
+        "layout": patch_set.layout,
+        "grouped": patch_set.grouped,
+        "is_phantom": patch_set.is_phantom,
+        "notes": notes,
+        "research_use_only": True,
+    }
+
+
+def _model_as_json(model: FittedModel, validation_unit: str) -> dict[str, Json]:
+    calibration = model.calibration
+    band = calibration.review_band
+    return {
+        "epochs": len(model.course.epochs),
+        "best_epoch": model.course.best_epoch + 1,
+        "validation_unit": validation_unit,
+        "calibration": {
+            "temperature": calibration.temperature,
+            "threshold": calibration.threshold,
+            "review_band": None if band is None else [*band],
+        },
+    }
+
+
+def _validation_accuracy(results: Results) -> Figure:
+    """Of the shipped model, by its largest logit, on patches that no gradient saw but stopping did."""
+    validates = results.plan.splits.has_role("validation", None)
+    labels = results.patch_set.labels[validates]
+    right = int((results.shipped.course.logits[validates].argmax(axis=1) == labels).sum())
+    groups = {group for group, held in zip(results.patch_set.groups, validates, strict=True) if held}
+    return Figure(right / labels.size, wilson_interval(right, labels.size), labels.size, len(groups))
