@@ -1,0 +1,9 @@
+"""Datasets of any known layout, turned into patches through the device's pixel path.
+
+`load_patches` is the way in; `registry.py` lists the layouts, one small module each.
+"""
+
+from alltrain.datasets.dataset import PatchSet, fingerprint
+from alltrain.datasets.loading import Progress, load_patches
+
+__all__ = ["PatchSet", "Progress", "fingerprint", "load_patches"]

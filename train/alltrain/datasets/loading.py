@@ -1,0 +1,169 @@
+"""From a folder to a PatchSet: recognise, group, measure, cut.
+
+    recognise -> read the study -> groups -> scale of every image -> patches of every image -> PatchSet
+
+What can be refused from names alone is refused before any pixel is read. Images are read twice, once for
+their scale and once for their cells, so that only patches are ever held in memory.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias, TypeVar
+
+import numpy as np
+
+from alledge.errors import DatasetUnrecognised
+from alledge.patches import PATCH_PX
+from alledge.types import U8
+from alltrain.datasets import patches_folder
+from alltrain.datasets.cutting import ImageCells, cut_image, measure_image, settle_crop_or_field
+from alltrain.datasets.dataset import PatchSet
+from alltrain.datasets.folder import DataFolder
+from alltrain.datasets.groups import GroupedImages, assign_groups
+from alltrain.datasets.labels import order_labels, positive_among
+from alltrain.datasets.registry import open_data, recognise
+from alltrain.datasets.scale import Measured, Scales, are_crops, settle_scales
+from alltrain.datasets.study import CropOrField, LabelledImage, Study
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with steps done and steps in all; the last call has both equal."""
+
+PHANTOM_NOTE: Final = "Rendered phantom images: they say nothing about clinical performance."
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CutStudy:
+    """A dataset cut into patches, with what each image told about the finder. images: in study order."""
+
+    study: Study
+    images: tuple[ImageCells, ...]
+    grouped: bool
+    notes: tuple[str, ...]
+
+
+def load_patches(data: Path, *, allow_no_groups: bool, progress: Progress | None = None) -> PatchSet:
+    """Labelled patches of a dataset in any layout of docs/data.md.
+
+    allow_no_groups: go on when patients or slides are unknown; `grouped` is then False.
+
+    Raises DatasetUnrecognised, FolderEmpty, PathUnusable, GroupsMissing, ImageUnreadable.
+    """
+    nested = open_data(data)
+    for folder in nested:
+        if patches_folder.is_patches_folder(folder):
+            return patches_folder.read_patches(folder)
+    return to_patch_set(cut_study(nested, allow_no_groups=allow_no_groups, progress=progress))
+
+
+def cut_study(
+    nested: Sequence[DataFolder], *, allow_no_groups: bool, progress: Progress | None = None
+) -> CutStudy:
+    """Cut a dataset of images into patches; errors as in `load_patches`.
+
+    nested: as from `registry.open_data`.
+    """
+    layout, folder = recognise(nested)
+    study = layout.read(folder)
+    if not study.images:
+        raise DatasetUnrecognised(
+            f"{folder.root} holds no labelled image ({layout.name}).", "See docs/data.md."
+        )
+    grouped = assign_groups(folder, study.images, allow_no_groups=allow_no_groups)
+    steps = _Steps(2 * len(study.images), progress)
+    # Without real groups the image is no pool of its own.
+    asked = grouped.images if grouped.grouped else study.images
+    measured = list(_in_parallel(measure_image, asked, steps))
+    scales = settle_scales(measured)
+    jobs = list(zip(_settled(grouped.images, measured, scales), scales.pixel_um, strict=True))
+    images = tuple(_in_parallel(lambda job: cut_image(*job), jobs, steps))
+    notes = (*study.notes, *_grouping_notes(study, grouped), *_counted_notes(images, scales))
+    return CutStudy(study, images, grouped.grouped, notes)
+
+
+def to_patch_set(cut: CutStudy) -> PatchSet:
+    """The patches of all images in one array, in the order of the study.
+
+    Raises DatasetUnrecognised when no labelled cell was found at all.
+    """
+    cells = [(image.image, cell) for image in cut.images for cell in image.cells]
+    if not cells:
+        raise DatasetUnrecognised(
+            f"No labelled white cell was found in {len(cut.images)} images ({cut.study.layout}).",
+            "Check that they show stained blood smears at 40x to 100x, and that annotations fit them.",
+        )
+    names = order_labels(cell.label for _, cell in cells)
+    return PatchSet(
+        patches=np.concatenate([_patches(image) for image in cut.images]),
+        labels=np.array([names.index(cell.label) for _, cell in cells], dtype=np.int64),
+        label_names=names,
+        positive_labels=positive_among(names),
+        groups=tuple(image.group or image.source for image, _ in cells),
+        patch_ids=tuple(f"{image.source}#{cell.index}" for image, cell in cells),
+        sources=tuple(image.source for image, _ in cells),
+        layout=cut.study.layout,
+        grouped=cut.grouped,
+        is_phantom=cut.study.is_phantom,
+        notes=cut.notes,
+    )
+
+
+def _patches(image: ImageCells) -> U8:
+    return image.patches.reshape(-1, PATCH_PX, PATCH_PX, 3)
+
+
+def _settled(
+    images: Sequence[LabelledImage], measured: Sequence[Measured], scales: Scales
+) -> list[LabelledImage]:
+    """Images whose truth says crop or field; one decision for all images that leave it open."""
+    open_ones = [k for k, image in enumerate(images) if isinstance(image.truth, CropOrField)]
+    if not open_ones:
+        return list(images)
+    crops = are_crops((measured[k].width for k in open_ones), (scales.pixel_um[k] for k in open_ones))
+    return [settle_crop_or_field(image, crops=crops) for image in images]
+
+
+class _Steps:
+    """Counts finished images for whoever watches."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total, self._done, self._progress = total, 0, progress
+
+    def step(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _in_parallel(work: Callable[[_T], _R], items: Sequence[_T], steps: _Steps) -> Iterator[_R]:
+    """Results in order, from threads: OpenCV and numpy let go of the interpreter while they work."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        for result in pool.map(work, items):
+            steps.step()
+            yield result
+
+
+def _grouping_notes(study: Study, grouped: GroupedImages) -> tuple[str, ...]:
+    return (*((PHANTOM_NOTE,) if study.is_phantom else ()), *grouped.notes)
+
+
+def _counted_notes(images: Sequence[ImageCells], scales: Scales) -> tuple[str, ...]:
+    """What was left out or assumed while cutting, in sentences with numbers; nothing to say, no sentence."""
+    n_images = len(images)
+    missed = sum(image.tally.n_annotated - image.tally.n_found for image in images)
+    annotated = sum(image.tally.n_annotated for image in images)
+    counted = (
+        (scales.n_pooled, f"images of {n_images} show too few red cells; their scale was pooled"),
+        (scales.n_assumed, f"images of {n_images} show no red cell; their scale was assumed"),
+        (missed, f"of {annotated} annotated white cells were not found and are not in the patches"),
+        (sum(i.n_cut_by_border for i in images), "cells cut by the border of their image were left out"),
+        (sum(i.n_doubtful for i in images), "cells were left out as halves or clumps of annotated cells"),
+        (sum(i.n_unannotated for i in images), "cells found without a white-cell annotation were left out"),
+        (sum(i.n_off_centre for i in images), f"crops of {n_images}: no cell found, the centre was cut"),
+    )
+    return tuple(f"{n} {what}." for n, what in counted if n)
