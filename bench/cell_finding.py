@@ -288,7 +288,7 @@ def main() -> None:
             options.pictures.mkdir(parents=True, exist_ok=True)
             for start in range(0, len(whole.pictures), 36):
                 sheet = contact_sheet(whole.pictures[start : start + 36])
-                cv2.imwrite(str(options.pictures / f"{name}-{start // 36}.jpg"), sheet)
+                cv2.imwrite(str(options.pictures / f"{name}-{start // 36}.png"), sheet)
     if options.json:
         options.json.write_text(json.dumps(lines, indent=1))
 

@@ -1,35 +1,55 @@
 """How many micrometres a pixel spans, read off the red cells: nature's own scale bar.
 
 A human red cell on a dried smear is 7.2 um across, and the mean of a field varies little (normal red
-cells of one person spread by 0.5 um; Bessis, Living Blood Cells and Their Ultrastructure, 1973). Lone
-round components of the stained foreground are red cells; half their widths say the rest. Where
-red cells lie in chains and heaps, the largest disc that fits at each bulge is a red cell.
+cells of one person spread by 0.5 um; Bessis, Living Blood Cells and Their Ultrastructure, 1973).
+Red cells lie alone, in chains, in heaps and cut by the border, but their rims are arcs of one radius:
+every rim pixel votes, along its normal into the cell, for a centre at each candidate radius, and at the
+true radius the votes meet (Hough transform for circles with edge direction; Kimme, Ballard and
+Sklansky, Commun ACM 1975, 18:120).
 
 Image width and camera tell magnification only where somebody knows the microscope, and magnification
 tells the hospital: both are shortcuts that a classifier must not see.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 
 from alledge.illumination import PLASMA_LEVEL, Illumination
-from alledge.reduced import Reduced, reduce_by
+from alledge.reduced import reduce_by
 from alledge.stain import chromatin_density, red_cell_direction
-from alledge.types import F64, U8, PixelSize, PixelSizeSource
+from alledge.types import F32, F64, U8, PixelSize, PixelSizeSource
 
 RED_CELL_UM: Final = 7.2
 """Mean diameter of a red cell on a dried smear, in micrometres."""
 
 _NUCLEUS_UM: Final = 9.0  # across the stained part of a white cell, median over the annotated blasts
 _LONG_SIDE: Final = 640  # working size: a red cell is then 8 to 120 pixels wide for every camera seen
-_LEAST_DIAMETER_PX: Final = 5.0
-_ENOUGH_RED_CELLS: Final = 5
+_SMALLEST_RADIUS_PX: Final = 3.0
+_LARGEST_RADIUS: Final = 0.25  # of the shorter side: with larger cells there is no field to speak of
+_RADIUS_STEP: Final = 1.06
+_BIN: Final = 0.3  # side of a vote bin over the radius; red cells are not perfect circles
+_SMALL_SIDE: Final = 320  # shorter frames are doubled, or a red cell would be ten pixels
+_MOST_RIM_PIXELS: Final = 4000
+_LEAST_RIM_PIXELS: Final = 40
+_FULL_CIRCLE: Final = 0.22  # of a circle's rim pixels in one bin make it a red cell seen
+_ENOUGH_RED_CELLS: Final = 2
 _PLAUSIBLE_UM: Final = (0.02, 1.5)  # a pixel: 100x objective on a fine sensor, to 20x shrunk for the web
 _ASSUMED_UM: Final = 0.15  # 100x objective on a 1/2 inch sensor of two megapixels
 _MASKED_UM: Final = 0.06  # C-NMC 2019: 100x objective, cells cut out at the full sensor resolution
 _NUCLEAR: Final = 0.2  # chromatin density that no red cell reaches
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rims:
+    """Rim pixels of red cells: position and unit normal into the cell, (N, 2) float64 each, in x, y."""
+
+    at: F64
+    inward: F64
+    frame_area: float
+    thinning: float
 
 
 def estimate_pixel_size(pixels: U8, illumination: Illumination) -> PixelSize:
@@ -45,90 +65,101 @@ def estimate_pixel_size(pixels: U8, illumination: Illumination) -> PixelSize:
     if illumination.masked:
         return PixelSize(_MASKED_UM, PixelSizeSource.ASSUMED)
     reduced = reduce_by(pixels, illumination, max(1, round(max(pixels.shape[:2]) / _LONG_SIDE)))
-    if min(reduced.pixels.shape[:2]) < 4 * _LEAST_DIAMETER_PX:
-        return PixelSize(_ASSUMED_UM, PixelSizeSource.ASSUMED)
-    chromatin = chromatin_density(reduced.pixels, red_cell_direction(reduced.pixels))
+    small, span = reduced.pixels, float(reduced.factor)
+    if max(small.shape[:2]) <= _SMALL_SIDE:
+        small = np.asarray(cv2.resize(small, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        span /= 2.0
+    chromatin = chromatin_density(small, red_cell_direction(small))
     nuclear = np.asarray(chromatin > _NUCLEAR, dtype=np.uint8)
-    stained = _stained(reduced)
-    diameters = _lone_discs(stained, nuclear)
-    if diameters.size < _ENOUGH_RED_CELLS:
-        diameters = np.concatenate([diameters, _discs_in_heaps(stained, nuclear)])
-    if diameters.size:
-        typical = _typical(diameters)
-        return _checked(
-            RED_CELL_UM / float(np.median(typical)), reduced.factor, PixelSizeSource.RED_CELLS, typical.size
-        )
-    nuclei = _lone_discs(nuclear, np.zeros_like(nuclear))
-    if nuclei.size:
-        return _checked(_NUCLEUS_UM / float(np.median(nuclei)), reduced.factor, PixelSizeSource.NUCLEI, 0)
-    return PixelSize(_ASSUMED_UM, PixelSizeSource.ASSUMED)
+    radius, n_red_cells = _common_radius(_rims(small, nuclear), min(small.shape[:2]))
+    if n_red_cells >= _ENOUGH_RED_CELLS:
+        pixel_um = RED_CELL_UM / (2.0 * radius * span)
+        if _PLAUSIBLE_UM[0] <= pixel_um <= _PLAUSIBLE_UM[1]:
+            return PixelSize(pixel_um, PixelSizeSource.RED_CELLS, n_red_cells)
+    return _from_nuclei(nuclear, span)
 
 
-def _checked(reduced_um: float, factor: int, source: PixelSizeSource, n_red_cells: int) -> PixelSize:
-    pixel_um = reduced_um / factor
+def _rims(pixels: U8, nuclear: U8) -> _Rims:
+    """Where plasma turns into red cell, away from nuclei and platelets."""
+    green = np.ascontiguousarray(pixels[..., 1])
+    away = cv2.dilate(nuclear, np.ones((7, 7), np.uint8)) == 0
+    stained = np.asarray(green < _rim_level(green[away]), dtype=np.uint8)
+    rim = (stained != cv2.erode(stained, np.ones((3, 3), np.uint8))) & away
+    rim[[0, -1], :] = False
+    rim[:, [0, -1]] = False
+    rows, columns = np.nonzero(rim)
+    stride = max(1, -(-len(rows) // _MOST_RIM_PIXELS))
+    rows, columns = rows[::stride], columns[::stride]
+    soft = cv2.GaussianBlur(green, (0, 0), 1.5)
+    normal = -np.stack([_slope(soft, 1, 0)[rows, columns], _slope(soft, 0, 1)[rows, columns]], axis=1)
+    length = np.hypot(normal[:, 0], normal[:, 1])
+    steep = length > 1.0
+    at = np.stack([columns, rows], axis=1).astype(np.float64)
+    inward = normal[steep].astype(np.float64) / length[steep, np.newaxis]
+    return _Rims(at[steep], inward, float(green.size), 1.0 / stride)
+
+
+def _slope(image: U8, across: int, down: int) -> F32:
+    """Brightness gradient in levels per pixel."""
+    return np.asarray(cv2.Sobel(image, cv2.CV_32F, across, down, scale=1 / 8), dtype=np.float32)
+
+
+def _rim_level(levels: U8) -> float:
+    """Green level half way between plasma and red cells."""
+    if levels.size == 0:
+        return 0.0
+    clipped = np.minimum(levels, PLASMA_LEVEL).reshape(1, -1)
+    level, _ = cv2.threshold(clipped, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
+    return float(min(level, PLASMA_LEVEL - 8))
+
+
+def _common_radius(rims: _Rims, side: int) -> tuple[float, int]:
+    """The radius at which the rims' votes meet best, in pixels, and how many circles they draw there."""
+    largest = _LARGEST_RADIUS * side
+    count = len(rims.at)
+    if count < _LEAST_RIM_PIXELS or largest <= _SMALLEST_RADIUS_PX:
+        return 0.0, 0
+    steps = int(np.log(largest / _SMALLEST_RADIUS_PX) / np.log(_RADIUS_STEP)) + 1
+    radii = _SMALLEST_RADIUS_PX * _RADIUS_STEP ** np.arange(steps)
+    meeting = np.empty(steps)
+    for index, radius in enumerate(radii):
+        votes = _votes(rims, radius)
+        by_chance = count * (_BIN * radius) ** 2 / rims.frame_area
+        # Long rims meet more, and so do rims of neighbours: the root holds the balance.
+        meeting[index] = (float((votes**2).sum()) / count - by_chance) / np.sqrt(radius)
+    best = int(meeting.argmax())
+    full = 2.0 * np.pi * radii[best] * rims.thinning
+    seen = int(np.count_nonzero(_votes(rims, radii[best]) > max(_FULL_CIRCLE * full, 3.0)))
+    return float(radii[best] * _RADIUS_STEP ** _vertex(meeting, best)), seen
+
+
+def _vertex(values: F64, at: int) -> float:
+    """Offset from a summit of samples to the vertex of the parabola through it, -0.5 to 0.5."""
+    if not 0 < at < len(values) - 1:
+        return 0.0
+    before, here, after = values[at - 1 : at + 2]
+    bend = before - 2.0 * here + after
+    return float(0.5 * (before - after) / bend) if bend < 0.0 else 0.0
+
+
+def _votes(rims: _Rims, radius: float) -> F64:
+    """Votes a bin for centres at one radius."""
+    bins = np.floor((rims.at + radius * rims.inward) / (_BIN * radius)).astype(np.int64) + 16
+    width = int(bins[:, 0].max()) + 1
+    return np.bincount(bins[:, 1] * width + bins[:, 0]).astype(np.float64)
+
+
+def _from_nuclei(nuclear: U8, span: float) -> PixelSize:
+    """The second best scale bar: nuclei vary twofold."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(nuclear)
+    wide, high = stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]
+    area = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)
+    lone = (area > 0.55 * wide * high) & (np.maximum(wide, high) < 1.5 * np.minimum(wide, high))
+    lone &= area >= 0.2 * area.max(initial=0.0)
+    lone &= area > np.pi * _SMALLEST_RADIUS_PX**2
+    if not lone.any():
+        return PixelSize(_ASSUMED_UM, PixelSizeSource.ASSUMED)
+    pixel_um = _NUCLEUS_UM / float(np.sqrt(4.0 / np.pi * np.median(area[lone]))) / span
     if not _PLAUSIBLE_UM[0] <= pixel_um <= _PLAUSIBLE_UM[1]:
         return PixelSize(_ASSUMED_UM, PixelSizeSource.ASSUMED)
-    return PixelSize(pixel_um, source, n_red_cells)
-
-
-def _stained(reduced: Reduced) -> U8:
-    """(h, w) uint8 0/1: cells of any kind, with the pale middle of red cells filled in."""
-    green = np.clip(reduced.pixels[..., 1], 120, PLASMA_LEVEL)  # nuclei must not pull the threshold down
-    level, mask = cv2.threshold(green, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
-    if level > PLASMA_LEVEL - 8:
-        mask = np.asarray(green < PLASMA_LEVEL - 8, dtype=np.uint8)
-    return _fill_holes(np.asarray(mask, dtype=np.uint8))
-
-
-def _fill_holes(mask: U8) -> U8:
-    """Fill what the foreground encloses: the pallor of red cells, but not the plasma between heaps."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
-    if count <= 1:
-        return mask
-    height, width = mask.shape
-    left, top, right, bottom = _edges(stats)
-    enclosed = (left > 0) & (top > 0) & (right < width) & (bottom < height)
-    # Pallor is round; gaps between cells are concave triangles and worms.
-    disc = np.pi / 4 * stats[:, cv2.CC_STAT_WIDTH] * stats[:, cv2.CC_STAT_HEIGHT]
-    enclosed &= stats[:, cv2.CC_STAT_AREA] > 0.6 * disc
-    enclosed[0] = False
-    return np.asarray(mask | enclosed.astype(np.uint8)[labels], dtype=np.uint8)
-
-
-def _edges(stats: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
-    return left, top, left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
-
-
-def _lone_discs(mask: U8, nuclear: U8) -> F64:
-    """Diameters in pixels of the round components that hold no nucleus and touch no edge."""
-    height, width = mask.shape
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-    left, top, right, bottom = _edges(stats)
-    wide, high = (right - left).astype(np.float64), (bottom - top).astype(np.float64)
-    area = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
-    nucleated = np.bincount(labels.ravel(), weights=nuclear.ravel(), minlength=count) > 0.1 * area
-    round_one = (np.maximum(wide, high) < 1.25 * np.minimum(wide, high)) & (
-        np.abs(area / (np.pi / 4 * wide * high) - 1.0) < 0.08
-    )
-    inside = (left > 0) & (top > 0) & (right < width) & (bottom < height)
-    keep = round_one & inside & ~nucleated & (np.minimum(wide, high) >= _LEAST_DIAMETER_PX)
-    keep[0] = False
-    return np.asarray(np.sqrt(4.0 / np.pi * area[keep]), dtype=np.float64)
-
-
-def _discs_in_heaps(stained: U8, nuclear: U8) -> F64:
-    """Diameters in pixels of the largest discs that fit where heaps of red cells bulge."""
-    clear = np.where(cv2.dilate(nuclear, np.ones((5, 5), np.uint8)) > 0, 0, stained).astype(np.uint8)
-    depth = cv2.distanceTransform(clear, cv2.DIST_L2, 5)
-    side = 2 * round(max(_LEAST_DIAMETER_PX, 0.5 * float(depth.max()))) + 1
-    peaks = (depth == cv2.dilate(depth, np.ones((side, side), np.uint8))) & (depth > _LEAST_DIAMETER_PX / 2)
-    return np.asarray(2.0 * depth[peaks], dtype=np.float64)
-
-
-def _typical(diameters: F64) -> F64:
-    """The diameters around the commonest size, each weighted by its area: specks do not outvote cells."""
-    logs = np.log(diameters)
-    near = np.abs(logs[:, np.newaxis] - logs[np.newaxis, :]) < np.log(1.2)
-    support = near @ diameters**2
-    return np.asarray(diameters[near[int(support.argmax())]], dtype=np.float64)
+    return PixelSize(pixel_um, PixelSizeSource.NUCLEI)
