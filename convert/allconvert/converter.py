@@ -1,0 +1,103 @@
+"""TensorFlow's converter, behind one door: a Keras network in, a full-integer flatbuffer out.
+
+Post-training quantisation: the network runs over representative patches, the range of every tensor
+is noted, and weights and activations become int8 (B. Jacob et al., "Quantization and Training of
+Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018). The batch is fixed at
+one, as on the device, so that no shape arithmetic is left in the graph.
+"""
+
+import logging
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from alledge.errors import FidelityRefused, RunUnusable, StorageFailed
+from alledge.quiet import quiet_stderr
+from alledge.types import F32, U8
+from alltrain.backend import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+METHOD: Final = "post-training full-integer int8, TFLite converter"
+
+
+def convert_to_int8(model: "keras.Model", representative: U8) -> bytes:
+    """Quantise a network: uint8 patch in, int8 logits out, integers between.
+
+    Args:
+        model: takes (N, 50, 50, 3) float patches of 0 to 255, gives (N, L) logits.
+        representative: (N, 50, 50, 3) uint8 RGB training patches; they set every range.
+
+    Returns:
+        The TFLite flatbuffer.
+
+    Raises:
+        FidelityRefused: an operation of the network has no int8 form.
+        RunUnusable: the Keras backend is not TensorFlow.
+        StorageFailed: the folder for temporary files is full.
+    """
+    keras = load_keras()
+    if keras.backend.backend() != "tensorflow":
+        raise RunUnusable(
+            f"The TFLite converter needs the TensorFlow backend, Keras runs on {keras.backend.backend()}.",
+            "Unset KERAS_BACKEND; a model fitted on another backend loads as it is.",
+        )
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _export(model, folder, representative.shape[1:])
+        return _convert(folder, representative)
+
+
+def _export(model: "keras.Model", folder: str, patch_shape: tuple[int, ...]) -> None:
+    import tensorflow as tf
+
+    signature = tf.TensorSpec((1, *patch_shape), tf.float32, name="patch")
+    try:
+        model.export(folder, input_signature=[signature], verbose=False)
+    except (OSError, tf.errors.OpError) as error:
+        raise StorageFailed(
+            f"The network could not be written to the temporary folder {tempfile.gettempdir()}.",
+            "Make room there, or point TMPDIR elsewhere.",
+        ) from error
+
+
+def _convert(folder: str, representative: U8) -> bytes:
+    import tensorflow as tf
+    from tensorflow.lite.python.convert_phase import ConverterError
+
+    def representative_dataset() -> Iterator[list[F32]]:
+        for patch in representative:
+            yield [patch[None].astype(np.float32)]
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative_dataset
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.int8
+    try:
+        flatbuffer: bytes = converter.convert()
+    except (ConverterError, RuntimeError, ValueError) as error:
+        raise FidelityRefused(
+            f"The network cannot be made int8: {_reason(str(error))}.",
+            "Build it from operations with an int8 form: convolution, ReLU, pooling, dense.",
+        ) from error
+    return flatbuffer
+
+
+def _reason(message: str) -> str:
+    """The operation that the converter stumbled over, or its first sentence."""
+    operation = re.search(r"'tf\.(\w+)' op", message)
+    if operation:
+        return f"TFLite has no operation {operation[1]}"
+    return (
+        message.strip().splitlines()[0][:160].rstrip(".")
+        if message.strip()
+        else "the converter gives no reason"
+    )

@@ -1,0 +1,106 @@
+"""Golden vectors: patches whose int8 answers travel with the model, so that any device can be examined.
+
+The reference kernels answer bit for bit alike on every machine; what they say is stored. Optimised
+kernels may be one step of int8 off. A patch whose call hangs on that one step would fail an honest
+device, so such patches are left out, and what is left must keep its call on every kernel.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from allconvert.paired import Mask
+from alledge.calls import make_calls
+from alledge.card import Card
+from alledge.classifier import Int8Network
+from alledge.errors import FidelityRefused
+from alledge.model_file import MIN_GOLDEN, Golden
+from alledge.types import I8, U8
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenChoice:
+    """Where the golden vectors come from. n_turned: flipped or turned copies, to make up the number."""
+
+    n: int
+    n_turned: int
+    n_candidates: int
+    n_on_edge: int
+
+
+def choose_golden(
+    flatbuffer: bytes, card: Card, patches: U8, n: int = MIN_GOLDEN
+) -> tuple[Golden, GoldenChoice]:
+    """Pick n patches with steady calls and let the reference kernels answer them.
+
+    Args:
+        flatbuffer: the int8 network.
+        card: its card, whose calls must not hang on one step of int8.
+        patches: (N, 50, 50, 3) uint8 RGB, N >= 1, none of them held out for judging the model.
+        n: how many golden vectors to make.
+
+    Raises:
+        FidelityRefused: too few patches have a call that survives one step of int8.
+    """
+    candidates, is_turned = _enough_candidates(patches, n)
+    network = Int8Network(flatbuffer)
+    is_steady = keeps_call_one_step_off(network, network.int8_logits(candidates), card)
+    steady = np.flatnonzero(is_steady)
+    if len(steady) < n:
+        raise FidelityRefused(
+            f"Calls hang on a single step of int8 for {1 - is_steady.mean():.0%} of patches: "
+            "kernels that round differently would call cells differently.",
+            "Fit a network whose logits are further apart: more epochs, or more patches.",
+        )
+    chosen = steady[:n]
+    golden_patches = candidates[chosen]
+    outputs = Int8Network(flatbuffer, kernels="reference").int8_logits(golden_patches)
+    n_turned = int(is_turned[chosen].sum())
+    choice = GoldenChoice(n, n_turned, len(candidates), int((~is_steady).sum()))
+    return Golden(golden_patches, outputs), choice
+
+
+def keeps_call_one_step_off(network: Int8Network, int8_logits: I8, card: Card) -> Mask:
+    """(N,) bool: label and review stay when logits move one step of int8 apart or together.
+
+    For each label, its logit up and all others down, and the reverse: the probability of that label
+    cannot move further. int8_logits: (N, L).
+    """
+    unguarded = replace(card, familiarity=None)
+    no_patches = np.zeros((len(int8_logits), 0), dtype=np.uint8)
+
+    def calls(steps: I8) -> list[tuple[str, bool]]:
+        moved = np.clip(int8_logits.astype(np.int16) + steps, -128, 127).astype(np.int8)
+        return [
+            (call.label, call.review) for call in make_calls(network.dequantise(moved), no_patches, unguarded)
+        ]
+
+    as_they_are = calls(np.zeros(len(card.labels), dtype=np.int8))
+    steady = np.ones(len(int8_logits), dtype=np.bool_)
+    for label in range(len(card.labels)):
+        apart = np.where(np.arange(len(card.labels)) == label, 1, -1).astype(np.int8)
+        for steps in (apart, -apart):
+            steady &= np.array(
+                [a == b for a, b in zip(calls(steps), as_they_are, strict=True)], dtype=np.bool_
+            )
+    return steady
+
+
+def _enough_candidates(patches: U8, n: int) -> tuple[U8, Mask]:
+    """Twice n candidates where possible, in an order that only the patches' hashes decide.
+
+    Patches come first as they are; where they are too few, also turned by quarters and mirrored.
+    """
+    unique = {hashlib.sha256(patch.tobytes()).digest(): patch for patch in patches}
+    upright = [unique[key] for key in sorted(unique)]
+    turned = [
+        np.rot90(patch[:, ::-1] if mirrored else patch, quarters)
+        for mirrored in (False, True)
+        for quarters in range(4)
+        for patch in upright
+    ][len(upright) :]
+    n_upright = min(len(upright), 2 * n)
+    n_turned = min(len(turned), 2 * n - n_upright)
+    candidates = np.stack([*upright[:n_upright], *turned[:n_turned]]).astype(np.uint8)
+    return candidates, np.arange(len(candidates)) >= n_upright
