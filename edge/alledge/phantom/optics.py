@@ -73,10 +73,13 @@ def _lamp(parameters: PhantomParameters) -> F32:
 
 def _sense(rng: np.random.Generator, light: F32, parameters: PhantomParameters) -> U8:
     """Shot noise grows with the root of the light, read noise is always there, the sensor saturates."""
-    variance = light * np.float32(parameters.shot_noise**2 / 255) + np.float32(parameters.read_noise**2)
-    noise = rng.standard_normal(light.shape, dtype=np.float32)
-    noisy = light + noise * np.sqrt(variance)
-    return np.asarray(np.clip(noisy + np.float32(0.5), 0, 255).astype(np.uint8))
+    deviation = light * np.float32(parameters.shot_noise**2 / 255)
+    deviation += np.float32(parameters.read_noise**2)
+    np.sqrt(deviation, out=deviation)
+    noisy = rng.standard_normal(light.shape, dtype=np.float32)
+    noisy *= deviation
+    noisy += light
+    return np.asarray(cv2.convertScaleAbs(np.maximum(noisy, 0, out=noisy)), np.uint8)
 
 
 def _jpeg(pixels: U8, quality: int) -> bytes:

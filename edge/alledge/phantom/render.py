@@ -36,7 +36,6 @@ def render_field(parameters: PhantomParameters) -> PhantomField:
     cells += smear.add_smudges()
     cells += smear.add_platelets(centres, radii)
     smear.add_specks()
-    smear.add_plasma()
     jpeg = photograph(smear.stream("camera"), smear.seen(), parameters)
     return PhantomField(developed(jpeg), jpeg, tuple(cells), tuple(red_cells), parameters)
 
@@ -70,12 +69,14 @@ class _Smear:
         self._density[window.rows, window.columns] += density
 
     def seen(self) -> F32:
-        """The optical density inside the frame, with the strength of the stain: (H, W, 3)."""
+        """The optical density of all of it inside the frame: (H, W, 3)."""
         m, p = self._margin_px, self._p
         frame = slice(m, m + p.height_px), slice(m, m + p.width_px)
         red = stacked(self._red[frame], p.overlap_darkening) * np.float32(p.haemoglobin_strength)
         density = self._density[frame] + red[..., None] * stains.HAEMOGLOBIN
-        return np.asarray(density * np.float32(p.stain_strength), np.float32)
+        density += draw_plasma(self.stream("plasma"), red.shape, p.pixel_um, p.plasma_strength)
+        density *= np.float32(p.stain_strength)
+        return np.asarray(density, np.float32)
 
     def lay_out_white_cells(self) -> tuple[list[CellTraits], F64]:
         """Who lies where: the traits of each nucleated cell and (N, 2) centres in um."""
@@ -164,11 +165,6 @@ class _Smear:
         for x, y in self._frame().darts(rng, self._p.n_specks):
             window = self._window(x, y, 1.5)
             self._add(window, draw_speck(rng, window))
-
-    def add_plasma(self) -> None:
-        """Dried plasma takes a little stain, unevenly."""
-        shape, p = self._density.shape[:2], self._p
-        self._density += draw_plasma(self.stream("plasma"), shape, p.pixel_um, p.plasma_strength)
 
     def _truth(
         self,

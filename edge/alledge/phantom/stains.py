@@ -17,7 +17,7 @@ def _dye(blue: float, green: float, red: float) -> F32:
 
 
 HAEMOGLOBIN: Final = _dye(0.24, 0.25, 0.085)
-CHROMATIN: Final = _dye(0.16, 1.05, 0.40)
+CHROMATIN: Final = _dye(0.16, 1.05, 0.43)
 CHROMATIN_BLUER: Final = _dye(0.03, 0.0, 0.20)  # what a step of stain hue adds
 BASOPHILIC: Final = _dye(0.06, 0.32, 0.32)  # RNA-rich, blue cytoplasm
 GREY_BLUE: Final = _dye(0.07, 0.26, 0.24)  # monocyte cytoplasm

@@ -153,7 +153,7 @@ _TRAITS: Final[Mapping[CellKind, KindTraits]] = {
         indent=Spread(0.05, 0.05, 0, 0.2),
         nucleoli=Spread(2.2, 0.8, 1, 4),
         nucleolus_clarity=Spread(0.6, 0.15, 0.25, 0.95),
-        basophilia=Spread(1.9, 0.3, 1.2, 2.6),
+        basophilia=Spread(1.6, 0.22, 1.1, 2.2),
         vacuoles=Spread(13, 4, 5, 24),
     ),
 }

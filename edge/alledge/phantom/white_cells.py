@@ -58,7 +58,8 @@ def draw_white_cell(
     dye = chromatin(rng, window, traits, core, texture, parameters.chromatin_contrast)
     vacuoles = _vacuoles(rng, window, traits, cell_depth, core)
     density = _cytoplasm(rng, window, traits, cell_depth, core, texture)
-    density *= ((1 - np.float32(0.85) * soft_step(core, 0.5)) * (1 - np.float32(0.9) * vacuoles))[..., None]
+    # The nucleus takes the place of most, not all, of the cytoplasm: some lies above and below it.
+    density *= ((1 - np.float32(0.7) * soft_step(core, 0.5)) * (1 - np.float32(0.9) * vacuoles))[..., None]
     dye *= 1 - np.float32(0.4) * vacuoles  # a vacuole above the nucleus thins it only in part
     density += dye[..., None] * stains.chromatin_dye(parameters.stain_hue)
     density += halo(cell_depth, parameters.halo_strength)[..., None]
