@@ -35,12 +35,11 @@ class Augmentation:
     blurred_share: float = 0.25
 
 
-DEFAULT_AUGMENTATION: Final = Augmentation()
 _LEVELS: Final = np.maximum(np.arange(256, dtype=np.float32), 1.0)
 _DENSITY: Final[F32] = np.log(np.float32(PLASMA_LEVEL) / _LEVELS).astype(np.float32)
 
 
-def augment(patches: U8, rng: np.random.Generator, how: Augmentation = DEFAULT_AUGMENTATION) -> F32:
+def augment(patches: U8, rng: np.random.Generator, how: Augmentation) -> F32:
     """Vary each patch at random.
 
     Args:

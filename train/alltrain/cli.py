@@ -10,6 +10,7 @@ from alledge import RESEARCH_USE_ONLY
 from alledge.command_line import new_app, run_app
 
 if TYPE_CHECKING:
+    from alltrain.cells import CellsReport
     from alltrain.fit import Outcome
 
 app = new_app(f"Fits and judges models that call white cells. {RESEARCH_USE_ONLY}")
@@ -72,17 +73,20 @@ def cells(
     as_json: JsonOption = False,
 ) -> None:
     """Cuts fields into labelled patches, through the pixel path of the device."""
-    from alltrain.cells import write_cells
+    from alltrain.cells import FINDER_FILE, write_cells
     from alltrain.progress import Bars
 
     with Bars() as bars:
-        written = write_cells(
+        report = write_cells(
             data,
             out,
             allow_no_groups=no_groups,
             progress=lambda done, total: bars.tell("reading images", done, total),
         )
-    typer.echo(json.dumps(written.as_json()) if as_json else written.in_words())
+    if as_json:
+        typer.echo((out / FINDER_FILE).read_text(encoding="utf-8").strip())
+    else:
+        _tell_cells(report)
 
 
 @app.command()
@@ -105,6 +109,18 @@ def phantom(
         return
     typer.echo(f"{fields} rendered fields with {n_cells} labelled cells -> {out}")
     typer.echo("Phantom: says nothing about clinical performance.")
+
+
+def _tell_cells(report: "CellsReport") -> None:
+    """Says in words what was cut, and how well the device's finder did where the truth is known."""
+    counts = ", ".join(f"{n} {label}" for label, n in report.label_counts.items())
+    typer.echo(f"{counts} patches of {report.n_images} images ({report.layout}) -> {report.out}")
+    for name, share in (("recall", report.recall), ("precision", report.precision)):
+        if share.n:
+            typer.echo(f"  finder {name:<10} {share.successes} of {share.n}")
+    for note in report.notes:
+        typer.echo(f"  Note: {note}")
+    typer.echo(f"  {RESEARCH_USE_ONLY}")
 
 
 def _require_model(name: str) -> None:

@@ -1,8 +1,137 @@
-"""placeholder"""
+"""report.html: a run for the eyes, in one file that needs nothing from anywhere.
 
-from alltrain.results import Results
+What it is for and what it must not be used for comes first, then the figures with their intervals, then
+the curves, then where it fails: by group, by fold, and in pictures. The page holds its styles, curves and
+pictures itself, so that it can be mailed, archived and opened on a machine without a network.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from alledge import RESEARCH_USE_ONLY
+from alledge.card import INTENDED_USE
+from alltrain import plots
+from alltrain.metrics import Figure, PartScore
+from alltrain.pictures import Sheet, choose_sheets
+from alltrain.results import FittedModel, Results
+
+MAX_IMAGES: Final = 40
+# Shown large, in this order; the rest stand in the table.
+HEADLINES: Final = ("accuracy", "sensitivity", "specificity", "auroc")
+HEADLINES_WITHOUT_POSITIVES: Final = ("accuracy", "balanced_accuracy", "mcc", "macro_auroc")
+MEANINGS: Final = {
+    "accuracy": "share of cells called by their label",
+    "accuracy_without_review": "the same among cells that were not sent to review",
+    "review_share": "share of cells on which the model abstained",
+    "baseline_accuracy": "accuracy of always saying the commonest label",
+    "balanced_accuracy": "mean recall of the labels",
+    "sensitivity": "share of positive cells called positive",
+    "specificity": "share of negative cells called negative",
+    "auroc": "chance that a positive cell scores above a negative one",
+    "macro_auroc": "mean over labels of one label against the others",
+    "auprc": "average precision of the positive side",
+    "f1": "harmonic mean of precision and sensitivity",
+    "mcc": "Matthews correlation of truth and call, 0 by chance",
+    "ece": "expected calibration error, 0 is best",
+    "brier": "mean squared error of the probabilities, 0 is best",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRow:
+    """A figure with the words around it. on_unit_scale: 0 and 1 are its natural ends."""
+
+    name: str
+    meaning: str
+    figure: Figure
+
+    @property
+    def on_unit_scale(self) -> bool:
+        """Whether the interval can be drawn on a line from 0 to 1."""
+        return self.figure.value is not None and self.figure.value >= 0
 
 
 def render_report(results: Results) -> str:
-    """Tmp."""
-    return "<html></html>"
+    """The page as text."""
+    patch_set, verdict = results.patch_set, results.verdict
+    environment = Environment(
+        loader=PackageLoader("alltrain"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["number"] = _number
+    headlines = HEADLINES if patch_set.positive_labels else HEADLINES_WITHOUT_POSITIVES
+    return environment.get_template("report.html.j2").render(
+        research_use_only=RESEARCH_USE_ONLY,
+        intended_use=INTENDED_USE,
+        name=results.shipped.card.name,
+        results=results,
+        patch_set=patch_set,
+        counts=patch_set.label_counts,
+        n_groups=len(set(patch_set.groups)),
+        headlines=[_row(name, verdict.figures[name]) for name in headlines],
+        rows=[_row(name, figure) for name, figure in verdict.figures.items()],
+        verdict=verdict,
+        models=_models(results),
+        groups=_groups(results),
+        curves=_curves(results),
+        courses=Markup(_courses(results)),  # noqa: S704 - drawn here, nothing in it is from outside
+        sheets=_sheets(results),
+        config=results.config,
+        versions=results.shipped.card.versions,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _row(name: str, figure: Figure) -> FigureRow:
+    words = name.replace("_", " ")
+    if name.startswith("recall_"):
+        label = name.removeprefix("recall_")
+        return FigureRow(f"recall: {label}", f"share of {label} cells called {label}", figure)
+    shown = words.upper() if name in {"auroc", "auprc", "f1", "mcc", "ece"} else words.capitalize()
+    return FigureRow(shown, MEANINGS[name], figure)
+
+
+def _models(results: Results) -> list[tuple[str, FittedModel, str]]:
+    """(title, model, what its validation kept whole) of each fold model and of the one to ship."""
+    titles = [*(f"fold {fold}" for fold in range(len(results.folds))), "model to ship"]
+    models = [*results.folds, results.shipped]
+    return list(zip(titles, models, results.plan.validation_units, strict=True))
+
+
+def _groups(results: Results) -> list[PartScore]:
+    """All groups; without groups the images that went worst, for there may be thousands."""
+    parts = list(results.verdict.by_group)
+    if results.patch_set.grouped:
+        return parts
+    return sorted(parts, key=lambda part: (part.accuracy.value or 0.0, -part.accuracy.n))[:MAX_IMAGES]
+
+
+def _curves(results: Results) -> list[tuple[str, Markup]]:
+    """(caption, drawing) of each curve that this run has."""
+    predictions, figures = results.out_of_fold.predictions, results.verdict.figures
+    drawn = (
+        (
+            "ROC: every cell scored by the model that held it out",
+            plots.plot_roc(predictions, figures["sensitivity"], figures["specificity"]),
+        ),
+        ("Reliability: bars are 95 % intervals, numbers are cells", plots.plot_reliability(predictions)),
+        ("Probabilities: a good model empties the middle", plots.plot_scores(predictions)),
+    )
+    return [(caption, Markup(svg)) for caption, svg in drawn if svg]  # noqa: S704 - drawn here
+
+
+def _courses(results: Results) -> str:
+    return plots.plot_courses([model.course for model in results.folds], results.shipped.course)
+
+
+def _sheets(results: Results) -> Sequence[Sheet]:
+    return choose_sheets(results.patch_set, results.out_of_fold)
+
+
+def _number(value: float | None) -> str:
+    """Three digits, as figures are read; a dash for none."""
+    return "-" if value is None else f"{value:.3f}"

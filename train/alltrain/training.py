@@ -6,20 +6,21 @@ weights of the best epoch are kept. Nothing here knows what a test fold is.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from alledge.types import F32, F64, I64, U8
-from alltrain.augmentation import augment
+from alltrain.augmentation import Augmentation, augment
 from alltrain.backend import load_keras
 from alltrain.models import MODELS
 
 if TYPE_CHECKING:
     import keras
 
-PREDICTION_BATCH = 128
+PREDICTION_BATCH: Final = 128
+MIN_PATCHES_AN_EPOCH: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Recipe:
     label_smoothing: float = 0.05
     patience: int = 12
     seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,16 @@ def fit_network(
         on_epoch: told the number of epochs done.
     """
     train, held = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
-    model = _compiled(n_labels, train.size, recipe)
+    # A small study goes round several times an epoch: each round varies its patches anew.
+    repeats = -(-MIN_PATCHES_AN_EPOCH // train.size)
+    model = _compiled(n_labels, repeats * train.size, recipe)
     weights = class_weights(labels[train], n_labels)
     rng = np.random.default_rng(recipe.seed)
     course: list[Epoch] = []
     best_epoch, best_weights = 0, model.get_weights()
     for index in range(recipe.epochs):
-        train_loss = _run_epoch(model, patches, labels, rng.permutation(train), weights, recipe, rng)
+        order = np.concatenate([rng.permutation(train) for _ in range(repeats)])
+        train_loss = _run_epoch(model, patches, labels, order, weights, recipe, rng)
         loss, accuracy = evaluate(predict_logits(model, patches[held]), labels[held])
         course.append(Epoch(train_loss, loss, accuracy))
         if on_epoch is not None:
@@ -92,11 +97,11 @@ def fit_network(
     return Fitted(model, tuple(course), best_epoch)
 
 
-def _compiled(n_labels: int, n_train: int, recipe: Recipe) -> "keras.Model":
+def _compiled(n_labels: int, n_shown: int, recipe: Recipe) -> "keras.Model":
     keras = load_keras()
     keras.utils.set_random_seed(recipe.seed)
     model = MODELS[recipe.model](n_labels)
-    steps = recipe.epochs * -(-n_train // recipe.batch_size)
+    steps = recipe.epochs * -(-n_shown // recipe.batch_size)
     warm_up = steps // 20
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 10,
@@ -131,7 +136,9 @@ def _run_epoch(
         truth = labels[batch]
         model.reset_metrics()  # Keras would otherwise answer with the mean of all batches so far
         loss = model.train_on_batch(
-            augment(patches[batch], rng), one_hot[truth], sample_weight=weights[truth].astype(np.float32)
+            augment(patches[batch], rng, recipe.augmentation),
+            one_hot[truth],
+            sample_weight=weights[truth].astype(np.float32),
         )
         losses.append(float(loss))
     return float(np.mean(losses))
