@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from alledge.illumination import Illumination
+from alledge.masks import fill_holes
 from alledge.morphology import describe_cell
 from alledge.reduced import Reduced, reduce_by
 from alledge.splitting import split_nuclei
@@ -27,6 +28,7 @@ _FAINTEST: Final = 0.13  # chromatin density that is still stain, not noise or a
 _PALEST_NUCLEUS: Final = 0.20  # the palest nuclei seen (Taleqani, overexposed) have 0.22
 _PLATELET_UM: Final = 1.2  # across; less is dust
 _NUCLEUS_UM: Final = 4.2  # across; platelets are 2 to 4 um, the smallest lymphocyte nucleus 6
+_HOLE_UM2: Final = 12.0  # vacuoles and the eye of a ring-shaped nucleus
 _SMOOTHING_UM: Final = 0.35
 _CYTOPLASM_UM: Final = 3.0  # how far cytoplasm is looked for beyond the nucleus
 
@@ -92,6 +94,7 @@ def _cells_of(field: _Field, component: U8, window: tuple[slice, slice]) -> Cell
         return CellsFound((), 0, 0)
     level = max(_FAINTEST, 0.5 * darkest)
     nuclear = np.asarray((density > level) & (component > 0), dtype=np.uint8)
+    nuclear = fill_holes(nuclear, int(_HOLE_UM2 / unit_um2))
     labels, count = split_nuclei(nuclear, field.unit_um)
     cells: list[Cell] = []
     n_platelets = 0

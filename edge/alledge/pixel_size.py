@@ -39,6 +39,7 @@ _ENOUGH_RED_CELLS: Final = 2
 _PLAUSIBLE_UM: Final = (0.02, 1.5)  # a pixel: 100x objective on a fine sensor, to 20x shrunk for the web
 _ASSUMED_UM: Final = 0.15  # 100x objective on a 1/2 inch sensor of two megapixels
 _MASKED_UM: Final = 0.06  # C-NMC 2019: 100x objective, cells cut out at the full sensor resolution
+_COLOURED: Final = 0.88 * PLASMA_LEVEL  # green level of the palest red cell; plasma noise stays above
 _NUCLEAR: Final = 0.2  # chromatin density that no red cell reaches
 
 
@@ -90,7 +91,7 @@ def _rims(pixels: U8, nuclear: U8) -> _Rims:
     rows, columns = np.nonzero(rim)
     stride = max(1, -(-len(rows) // _MOST_RIM_PIXELS))
     rows, columns = rows[::stride], columns[::stride]
-    soft = cv2.GaussianBlur(green, (0, 0), 1.5)
+    soft = np.asarray(cv2.GaussianBlur(green, (0, 0), 1.5), dtype=np.uint8)
     normal = -np.stack([_slope(soft, 1, 0)[rows, columns], _slope(soft, 0, 1)[rows, columns]], axis=1)
     length = np.hypot(normal[:, 0], normal[:, 1])
     steep = length > 1.0
@@ -105,12 +106,11 @@ def _slope(image: U8, across: int, down: int) -> F32:
 
 
 def _rim_level(levels: U8) -> float:
-    """Green level half way between plasma and red cells."""
-    if levels.size == 0:
+    """Green level half way, in optical density, between plasma and the typical red cell."""
+    coloured = levels[levels < _COLOURED]
+    if coloured.size == 0:
         return 0.0
-    clipped = np.minimum(levels, PLASMA_LEVEL).reshape(1, -1)
-    level, _ = cv2.threshold(clipped, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
-    return float(min(level, PLASMA_LEVEL - 8))
+    return float(np.sqrt(PLASMA_LEVEL * max(float(np.median(coloured)), 1.0)))
 
 
 def _common_radius(rims: _Rims, side: int) -> tuple[float, int]:
@@ -121,10 +121,10 @@ def _common_radius(rims: _Rims, side: int) -> tuple[float, int]:
         return 0.0, 0
     steps = int(np.log(largest / _SMALLEST_RADIUS_PX) / np.log(_RADIUS_STEP)) + 1
     radii = _SMALLEST_RADIUS_PX * _RADIUS_STEP ** np.arange(steps)
-    meeting = np.empty(steps)
+    meeting = np.empty(steps)  # other rim pixels that agree with a rim pixel, beyond chance
     for index, radius in enumerate(radii):
         votes = _votes(rims, radius)
-        by_chance = count * (_BIN * radius) ** 2 / rims.frame_area
+        by_chance = 1.0 + count * (_BIN * radius) ** 2 / rims.frame_area
         # Long rims meet more, and so do rims of neighbours: the root holds the balance.
         meeting[index] = (float((votes**2).sum()) / count - by_chance) / np.sqrt(radius)
     best = int(meeting.argmax())
