@@ -114,7 +114,9 @@ def _choose(
     height, width = pixels.shape[:2]
     truth = image.truth
     if isinstance(truth, CentreCell):
-        return _centre_cell(truth.label, found, pixels, illumination)
+        if illumination.masked:
+            return _cell_on_black(truth.label, pixels, pixel_um)
+        return _centre_cell(truth.label, found, pixels)
     if isinstance(truth, EveryCell):
         return _every_cell(truth.label, found)
     if isinstance(truth, Points):
@@ -132,20 +134,23 @@ def settle_crop_or_field(image: LabelledImage, *, crops: bool) -> LabelledImage:
     return LabelledImage(image.source, image.path, truth, image.group, image.pixel_um)
 
 
-def _centre_cell(label: str, found: _Found, pixels: U8, illumination: Illumination) -> _Choice:
+def _centre_cell(label: str, found: _Found, pixels: U8) -> _Choice:
     """The found cell nearest to the centre, within a quarter of the width; else the centre itself."""
     height, width = pixels.shape[:2]
     middle = ((width - 1) / 2, (height - 1) / 2)
-    if illumination.masked:
-        # The cell is all that is not black; no search is needed.
-        rows, columns = np.nonzero(pixels.any(axis=2))
-        middle = (float(columns.mean()), float(rows.mean()))
     distances = [hypot(cell.x - middle[0], cell.y - middle[1]) for cell in found]
     nearest = int(np.argmin(distances)) if distances else -1
     if nearest < 0 or distances[nearest] > width / 4:
         return _Choice((CutCell(0, label, *middle, None),), n_off_centre=1)
     cell = found[nearest]
     return _Choice((CutCell(0, label, cell.x, cell.y, cell.diameter_um),))
+
+
+def _cell_on_black(label: str, pixels: U8, pixel_um: float) -> _Choice:
+    """The cell that somebody else segmented: all that is not black."""
+    rows, columns = np.nonzero(pixels.any(axis=2))
+    diameter_um = float(np.sqrt(4 / np.pi * rows.size)) * pixel_um
+    return _Choice((CutCell(0, label, float(columns.mean()), float(rows.mean()), diameter_um),))
 
 
 def _every_cell(label: str, found: _Found) -> _Choice:
