@@ -1,4 +1,4 @@
-"""How long a person waits for a command: whole processes, as ratios against bare interpreters in the same run.
+"""How long a person waits for a command: whole processes, as ratios against bare interpreters.
 
     python bench/startup.py --image FIELD.jpg --model MODEL.tflite
 

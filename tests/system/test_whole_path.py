@@ -99,14 +99,21 @@ def test_scan_goes_on_past_a_corrupt_image_and_tells_of_it_at_the_end(study: Pat
     assert len(fields_of(tmp_path / "r.jsonl")) == 1
 
 
+EMPTY_SLIDE = ",".join(
+    f"n_{kind}=0"
+    for kind in (
+        "red_cells lymphocytes neutrophils monocytes blasts_l1 blasts_l2 blasts_l3 platelets smudges specks"
+    ).split()
+)
+
+
 @pytest.mark.parametrize(
     ("spec", "verdict"),
     [
         ("defocus_um=6", "out of focus"),
-        (
-            "n_red_cells=0,n_lymphocytes=0,n_neutrophils=0,n_monocytes=0,n_blasts_l1=0,n_blasts_l2=0",
-            "no smear",
-        ),
+        ("exposure=0.1", "too dark"),
+        ("exposure=2.5", "saturated"),
+        (EMPTY_SLIDE, "no smear"),
     ],
 )
 def test_a_bad_field_gets_a_name_and_no_cells(spec: str, verdict: str, snap: Callable[..., Finished]) -> None:
