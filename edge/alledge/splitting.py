@@ -58,7 +58,7 @@ def split_nuclei(mask: U8, pixel_um: float) -> tuple[Labels, int]:
     summits = _summits(depth, pixel_um)
     if len(summits) <= 1:
         return mask.astype(np.int32), int(mask.any())
-    labels = _flood(mask, depth, summits)
+    labels = _flood(depth, summits, pixel_um)
     return _join(labels, depth, len(summits), pixel_um)
 
 
@@ -83,16 +83,20 @@ def _lowest_between(depth: F32, start: I64, end: I64) -> float:
     return float(depth[way[:, 0], way[:, 1]].min())
 
 
-def _flood(mask: U8, depth: F32, summits: I64) -> Labels:
-    """(h, w) int32: the mask cut along the waists between its summits."""
-    # One pixel of rim: cv2.watershed leaves the edge of its image unlabelled.
-    markers = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.int32)
-    markers[np.pad(mask, 1) == 0] = len(summits) + 1
-    for number, (row, column) in enumerate(summits, start=1):
-        markers[row + 1, column + 1] = number
-    relief = np.pad((255.0 * (1.0 - depth / depth.max())).astype(np.uint8), 1, constant_values=255)
-    labels = np.asarray(cv2.watershed(cv2.merge([relief] * 3), markers), dtype=np.int32)[1:-1, 1:-1]
-    return np.where((labels > len(summits)) | (labels < 0), 0, labels)
+def _flood(depth: F32, summits: I64, pixel_um: float) -> Labels:
+    """(h, w) int32: the mask shared out among its summits, by falling water level."""
+    labels = np.zeros(depth.shape, np.uint16)
+    labels[summits[:, 0], summits[:, 1]] = np.arange(1, len(summits) + 1)
+    neighbours = np.ones((3, 3), np.uint8)
+    for level in np.arange(float(depth.max()), 0.0, -pixel_um).tolist() + [1e-6]:
+        dry = (labels == 0) & (depth >= level)
+        while True:
+            wet = np.where(dry, cv2.dilate(labels, neighbours), 0)
+            if not wet.any():
+                break
+            labels = np.maximum(labels, wet).astype(np.uint16)
+            dry &= labels == 0
+    return labels.astype(np.int32)
 
 
 def _join(labels: Labels, depth: F32, count: int, pixel_um: float) -> tuple[Labels, int]:
