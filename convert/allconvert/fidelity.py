@@ -23,9 +23,9 @@ from alltrain.intervals import (
 )
 from alltrain.metrics import Figure, Predictions, calibration_view, weighted_auroc, weighted_ece
 
-# Flips in both directions cancel in a change of sensitivity. More of them than five margins' worth make
+# Flips in both directions cancel in a change of sensitivity. More of them than ten margins' worth make
 # another network, not the same one in integers.
-FLIPS_PER_MARGIN: Final = 5
+FLIPS_PER_MARGIN: Final = 10
 SEED: Final = 0
 
 

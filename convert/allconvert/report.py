@@ -79,12 +79,12 @@ def render_report(proof: Proof, sha256: str | None) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _points(change: float) -> str:
     """A change of a share in percentage points, with its sign."""
-    return f"{100 * change:+.1f}"
+    return f"{100 * change:+.2f}"
 
 
 def _too_few(proof: Proof) -> list[tuple[Comparison, Change]]:

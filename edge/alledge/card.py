@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from alledge.familiarity import FEATURE_NAMES, Familiarity
+from alledge.illumination import ILLUMINATION_VERSION
+from alledge.patches import PATCH_PX, PATCH_UM
 from alledge.strict_json import Json, JsonObject, field_wrong, parse_object
 
 FORMAT_VERSION: Final = 1
@@ -218,16 +220,15 @@ def _check_decision(card: Card) -> None:
 
 
 def _check_patch(patch: PatchContract) -> None:
-    if patch.px != 50:
-        raise field_wrong("patch.px", "50", patch.px)
-    if patch.um != 20.0:
-        raise field_wrong("patch.um", "20", patch.um)
+    if patch.px != PATCH_PX:
+        raise field_wrong("patch.px", f"{PATCH_PX}", patch.px)
+    if patch.um != PATCH_UM:
+        raise field_wrong("patch.um", f"{PATCH_UM:g}", patch.um)
     if patch.colour_order != "RGB":
         raise field_wrong("patch.colour_order", "RGB", patch.colour_order)
-    if patch.illumination_version != "plasma-1":
-        raise field_wrong(
-            "patch.illumination_version", "plasma-1, as on this device", patch.illumination_version
-        )
+    if patch.illumination_version != ILLUMINATION_VERSION:
+        expected = f"{ILLUMINATION_VERSION}, as on this device"
+        raise field_wrong("patch.illumination_version", expected, patch.illumination_version)
 
 
 def _check_quantisation(quantisation: Quantisation) -> None:

@@ -17,6 +17,7 @@ FULL: Final = {
     errno.ENOSPC: "The disk is full.",
     errno.EDQUOT: "The disk quota is used up.",
     errno.EROFS: "The disk is read-only.",
+    errno.EFBIG: "A file grew larger than is allowed here.",
 }
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from alledge.card import Card
 from alledge.errors import ModelDamaged, ModelLabelsDiffer, ModelNotInt8, ModelUnreadable, PathUnusable
 from alledge.flatbuffer import IDENTIFIER, Graph, read_graph
+from alledge.patches import PATCH_PX
 from alledge.types import I8, U8, ModelIdentity
 
 CARD_NAME: Final = "card.json"
@@ -233,12 +234,10 @@ def _golden_from(part: bytes, n_labels: int, source: str) -> Golden:
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, NotImplementedError) as error:
         raise ModelUnreadable(f"The golden vectors of {source} cannot be read: {error}.", CONVERT) from error
     n = len(patches) if patches.ndim else 0
-    if n < MIN_GOLDEN or patches.shape != (n, 50, 50, 3) or outputs.shape != (n, n_labels):
-        raise ModelUnreadable(
-            f"The golden vectors of {source} must be {MIN_GOLDEN} or more patches of (50, 50, 3) with "
-            f"{n_labels} outputs each, but are {patches.shape} and {outputs.shape}.",
-            CONVERT,
-        )
+    if n < MIN_GOLDEN or patches.shape != (n, PATCH_PX, PATCH_PX, 3) or outputs.shape != (n, n_labels):
+        expected = f"{MIN_GOLDEN} or more patches of ({PATCH_PX}, {PATCH_PX}, 3) with {n_labels} outputs each"
+        got = f"{patches.shape} and {outputs.shape}"
+        raise ModelUnreadable(f"The golden vectors of {source} must be {expected}, but are {got}.", CONVERT)
     if patches.dtype != np.uint8 or outputs.dtype != np.int8:
         raise ModelUnreadable(
             f"The golden vectors of {source} must be uint8 patches and int8 outputs.", CONVERT

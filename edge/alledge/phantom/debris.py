@@ -39,7 +39,7 @@ def draw_smudge(
 ) -> DrawnDebris:
     """Bare chromatin drawn out along the spreading: dense at one end, fraying into strands at the other."""
     radii = wavy_ellipse(rng, diameter_um, rng.uniform(0.1, 0.4), 0.3)
-    ragged = np.float32(0.09 * diameter_um) * texture.mix(rng, window.shape, (0.1, 0.3, 0.6, 1.0))
+    ragged = np.float32(0.06 * diameter_um) * texture.mix(rng, window.shape, (0.1, 0.3, 0.6, 1.0))
     depth = window.depth(radii) + ragged
     along = window.x_um * np.float32(np.cos(heading_rad)) + window.y_um * np.float32(np.sin(heading_rad))
     fade = soft_step(along + np.float32(rng.normal(0.1, 0.15) * diameter_um), 1.3 * diameter_um)

@@ -74,7 +74,7 @@ class PhantomParameters:
     red_cell_diameter_sd_um: float = _knob(0.5, 0, 2, "um", "anisocytosis: spread of that diameter")
     red_cell_elongation: float = _knob(0.1, 0, 0.6, "", "typical flattening of a red cell, 0 for a disc")
     red_cell_pallor: float = _knob(
-        0.45, 0, 1, "of the stain", "typical loss of colour in the centre of a red cell"
+        0.5, 0, 1, "of the stain", "typical loss of colour in the centre of a red cell"
     )
     overlap_darkening: float = _knob(
         0.4, 0, 1, "of the stain", "what a second red cell adds; stacked cells dry thinner than their sum"
@@ -93,7 +93,7 @@ class PhantomParameters:
     numerical_aperture: float = _knob(
         0.6, 0.05, 1.45, "", "effective aperture: how fast defocus blurs (condenser half closed)"
     )
-    halo_strength: float = _knob(0.04, 0, 0.5, "OD", "bright line that refraction draws about each cell")
+    halo_strength: float = _knob(0.03, 0, 0.5, "OD", "bright line that refraction draws about each cell")
     lateral_colour_um: float = _knob(
         0.12, 0, 2, "um", "how far red and blue images part at the corner of the frame"
     )

@@ -46,12 +46,12 @@ def draw_red_cell(
     distance = window.distance()
     depth = reach - distance
     # Pallor: a flat-topped bump about a point near the centre.
-    pallor = float(np.clip(rng.normal(parameters.red_cell_pallor, 0.18), 0, 0.95))
+    pallor = float(np.clip(rng.normal(parameters.red_cell_pallor, 0.15), 0, 0.95))
     pallor = pallor if parameters.red_cell_pallor > 0 else 0.0
     size = rng.uniform(0.4, 0.62)
     inner = window.distance(pale_x, pale_y) / np.maximum(reach * np.float32(size), np.float32(0.1))
-    hollow = 1 - np.float32(pallor) * np.exp(-(inner ** np.float32(rng.uniform(2.5, 5))))
-    ring = 1 + np.float32(0.10) * np.exp(-(((depth - 0.7) / 0.6) ** 2))
+    hollow = 1 - np.float32(pallor) * np.exp(-(inner ** np.float32(rng.uniform(2.5, 6))))
+    ring = 1 + np.float32(0.12) * np.exp(-(((depth - 0.7) / 0.6) ** 2))
     amount = rng.normal(1.0, 0.08)
     thickness = np.float32(amount) * soft_step(depth, 0.4) * hollow * ring
     return DrawnRedCell(np.asarray(thickness, np.float32), halo(depth, parameters.halo_strength))

@@ -134,7 +134,7 @@ class _Smear:
         rng, p = self.stream("smudge"), self._p
         heading, found = rng.uniform(0, 2 * np.pi), []
         for x, y in self._frame().darts(rng, p.n_smudges):
-            diameter = rng.uniform(13, 21)
+            diameter = rng.uniform(13, 24)
             window = self._window(x, y, 0.78 * diameter)
             drawn = draw_smudge(rng, window, diameter, self._texture, heading + rng.normal(0, 0.3))
             self._add(window, drawn.density)

@@ -38,7 +38,7 @@ def parameters_for_slide(study_seed: int, slide_index: int, field_index: int) ->
         rouleaux_fraction=float(look.uniform(0, 0.35)),
         stain_strength=float(look.uniform(0.82, 1.25)),
         stain_hue=float(look.uniform(-0.6, 1.0)),
-        haemoglobin_strength=float(look.uniform(0.75, 1.3)),
+        haemoglobin_strength=float(look.uniform(0.6, 1.3)),
         defocus_um=float(abs(look.normal(0, 0.25)) + abs(fresh.normal(0, 0.2))),
         lamp_red_level=float(base.lamp_red_level * brightness * look.uniform(0.92, 1.08)),
         lamp_green_level=float(base.lamp_green_level * brightness * look.uniform(0.97, 1.03)),

@@ -72,10 +72,10 @@ class CellTraits:
 _NONE = Spread(0, 0, 0, 0)
 
 _SMALL_LYMPHOCYTE = KindTraits(
-    diameter_um=Spread(9.4, 0.9, 7.5, 12.0),
-    nucleus_ratio=Spread(0.77, 0.08, 0.55, 0.92),
-    chromatin=Spread(1.28, 0.16, 0.8, 1.7),
-    clumping=Spread(0.78, 0.17, 0.2, 1.0),
+    diameter_um=Spread(9.2, 0.9, 7.5, 12.0),
+    nucleus_ratio=Spread(0.74, 0.08, 0.52, 0.92),
+    chromatin=Spread(1.32, 0.15, 0.8, 1.7),
+    clumping=Spread(0.84, 0.13, 0.3, 1.0),
     waviness=Spread(0.05, 0.02, 0.01, 0.12),
     indent=Spread(0.05, 0.06, 0, 0.25),
     nucleoli=Spread(0.2, 0.4, 0, 1),
@@ -85,9 +85,9 @@ _SMALL_LYMPHOCYTE = KindTraits(
 )
 _REACTIVE_LYMPHOCYTE = KindTraits(
     diameter_um=Spread(12.6, 1.3, 10.0, 16.0),
-    nucleus_ratio=Spread(0.58, 0.09, 0.4, 0.8),
+    nucleus_ratio=Spread(0.56, 0.08, 0.38, 0.78),
     chromatin=Spread(1.1, 0.16, 0.7, 1.5),
-    clumping=Spread(0.62, 0.18, 0.15, 1.0),
+    clumping=Spread(0.74, 0.15, 0.2, 1.0),
     waviness=Spread(0.08, 0.03, 0.01, 0.18),
     indent=Spread(0.1, 0.08, 0, 0.35),
     nucleoli=Spread(0.4, 0.6, 0, 2),
@@ -121,10 +121,10 @@ _TRAITS: Final[Mapping[CellKind, KindTraits]] = {
         vacuoles=Spread(4, 3, 0, 10),
     ),
     CellKind.BLAST_L1: KindTraits(
-        diameter_um=Spread(10.9, 1.0, 8.6, 13.5),
+        diameter_um=Spread(11.1, 1.0, 8.8, 13.8),
         nucleus_ratio=Spread(0.87, 0.045, 0.72, 0.95),
-        chromatin=Spread(1.05, 0.17, 0.65, 1.5),
-        clumping=Spread(0.26, 0.16, 0.0, 0.75),
+        chromatin=Spread(1.0, 0.16, 0.65, 1.45),
+        clumping=Spread(0.18, 0.12, 0.0, 0.7),
         waviness=Spread(0.05, 0.02, 0.01, 0.12),
         indent=Spread(0.05, 0.06, 0, 0.25),
         nucleoli=Spread(0.9, 0.8, 0, 2),
@@ -136,7 +136,7 @@ _TRAITS: Final[Mapping[CellKind, KindTraits]] = {
         diameter_um=Spread(13.4, 1.4, 10.5, 17.5),
         nucleus_ratio=Spread(0.74, 0.07, 0.55, 0.9),
         chromatin=Spread(0.95, 0.16, 0.6, 1.4),
-        clumping=Spread(0.3, 0.16, 0.0, 0.8),
+        clumping=Spread(0.22, 0.13, 0.0, 0.75),
         waviness=Spread(0.14, 0.04, 0.05, 0.26),
         indent=Spread(0.26, 0.12, 0, 0.5),
         nucleoli=Spread(2.2, 0.9, 1, 4),
