@@ -83,17 +83,6 @@ def test_two_identical_patches_are_enough_to_fit() -> None:
     assert is_familiar(twin, fit_familiarity(twin)).all()
 
 
-def test_the_limit_makes_room_for_a_slide_as_unlike_as_those_seen() -> None:
-    pale, dark = tiny_patches(100), (tiny_patches(100, seed=5) * 0.8).astype(np.uint8)
-    groups = ["pale"] * 100 + ["dark"] * 100
-    both = np.concatenate([pale, dark])
-    assert fit_familiarity(both, groups).limit > 2 * fit_familiarity(both).limit
-
-
-def test_one_group_tells_nothing_of_other_slides() -> None:
-    assert fit_familiarity(tiny_patches(50), ["one"] * 50) == fit_familiarity(tiny_patches(50))
-
-
 def real_cells(shared_data: Path, n_images_a_session: int) -> tuple[U8, npt.NDArray[np.str_]]:
     """Patches of annotated white cells of ALL-IDB1, and the session of each."""
     with (shared_data / "all-idb1" / "groups.csv").open() as stream:
@@ -118,12 +107,12 @@ def real_cells(shared_data: Path, n_images_a_session: int) -> tuple[U8, npt.NDAr
 
 
 def test_real_cells_of_a_session_never_seen_stay_familiar_and_blurred_ones_do_not(shared_data: Path) -> None:
-    patches, groups = real_cells(shared_data, 4)
+    patches, groups = real_cells(shared_data, 12)
     blurred = np.stack([cv2.GaussianBlur(patch, (0, 0), 4) for patch in patches])
     sharp_familiar, blurred_familiar = np.zeros(len(patches)), np.zeros(len(patches))
     for held_out in np.unique(groups):
         own = groups == held_out
-        familiarity = fit_familiarity(patches[~own], groups[~own].tolist())
+        familiarity = fit_familiarity(patches[~own])
         sharp_familiar[own] = is_familiar(patches[own], familiarity)
         blurred_familiar[own] = is_familiar(blurred[own], familiarity)
     assert sharp_familiar.mean() > 0.9
