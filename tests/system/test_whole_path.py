@@ -101,9 +101,18 @@ def test_scan_goes_on_past_a_corrupt_image_and_tells_of_it_at_the_end(study: Pat
 
 EMPTY_SLIDE = ",".join(
     f"n_{kind}=0"
-    for kind in (
-        "red_cells lymphocytes neutrophils monocytes blasts_l1 blasts_l2 blasts_l3 platelets smudges specks"
-    ).split()
+    for kind in [
+        "red_cells",
+        "lymphocytes",
+        "neutrophils",
+        "monocytes",
+        "blasts_l1",
+        "blasts_l2",
+        "blasts_l3",
+        "platelets",
+        "smudges",
+        "specks",
+    ]
 )
 
 
