@@ -99,21 +99,9 @@ def test_scan_goes_on_past_a_corrupt_image_and_tells_of_it_at_the_end(study: Pat
     assert len(fields_of(tmp_path / "r.jsonl")) == 1
 
 
-EMPTY_SLIDE = ",".join(
-    f"n_{kind}=0"
-    for kind in [
-        "red_cells",
-        "lymphocytes",
-        "neutrophils",
-        "monocytes",
-        "blasts_l1",
-        "blasts_l2",
-        "blasts_l3",
-        "platelets",
-        "smudges",
-        "specks",
-    ]
-)
+WHITE_CELLS = ("lymphocytes", "neutrophils", "monocytes", "blasts_l1", "blasts_l2", "blasts_l3")
+OTHERS = ("red_cells", "platelets", "smudges", "specks")
+EMPTY_SLIDE = ",".join(f"n_{kind}=0" for kind in (*WHITE_CELLS, *OTHERS))
 
 
 @pytest.mark.parametrize(
