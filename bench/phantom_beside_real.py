@@ -24,7 +24,7 @@ from alledge.types import U8
 REAL_FIELDS = ("Im020_1", "Im042_0", "Im056_1", "Im084_0")
 PHANTOM_LOOKS = (
     (
-        "stain_strength=1.35,stain_hue=0.5,haemoglobin_strength=0.8,red_cell_pallor=0.8,lamp_red_level=155,lamp_green_level=154"
+        "stain_strength=1.35,stain_hue=0.5,haemoglobin_strength=0.9,red_cell_pallor=0.75,lamp_red_level=155,lamp_green_level=154"
         ",n_blasts_l1=2,n_blasts_l2=0,n_blasts_l3=0,n_lymphocytes=0,n_neutrophils=0,n_monocytes=0,n_smudges=0"
     ),
     (
@@ -32,11 +32,11 @@ PHANTOM_LOOKS = (
         ",n_lymphocytes=1,n_neutrophils=1,n_monocytes=0,n_smudges=0,stain_strength=1.2,n_platelets=30"
     ),
     (
-        "stain_strength=0.85,red_cell_pallor=0.05,n_blasts_l1=7,n_blasts_l2=5,n_lymphocytes=0,n_neutrophils=2"
+        "stain_strength=0.85,haemoglobin_strength=0.65,red_cell_pallor=0.05,n_blasts_l1=7,n_blasts_l2=5,n_lymphocytes=0,n_neutrophils=2"
         ",n_monocytes=0,n_blasts_l3=0,n_smudges=5,n_platelets=2"
     ),
     (
-        "stain_hue=-0.4,red_cell_pallor=0.4,n_blasts_l1=0,n_blasts_l2=0,n_blasts_l3=0,n_lymphocytes=1"
+        "stain_hue=-0.4,red_cell_pallor=0.6,n_blasts_l1=0,n_blasts_l2=0,n_blasts_l3=0,n_lymphocytes=1"
         ",n_neutrophils=1,n_monocytes=0,n_smudges=0,large_platelet_fraction=0.5,n_platelets=8"
     ),
 )

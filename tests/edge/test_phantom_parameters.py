@@ -91,7 +91,8 @@ def test_a_key_given_twice_is_refused() -> None:
 
 
 def table_row(knob: Knob) -> str:
-    return f"| `{knob.name}` | {knob.default:g} | {knob.low:.10g} to {knob.high:.10g} | {knob.unit} | {knob.meaning} |"
+    span = f"{knob.low:.10g} to {knob.high:.10g}"
+    return f"| `{knob.name}` | {knob.default:g} | {span} | {knob.unit} | {knob.meaning} |"
 
 
 @pytest.mark.parametrize("name", KNOBS)

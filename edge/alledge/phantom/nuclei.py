@@ -74,7 +74,7 @@ def chromatin(
     blocks = np.tanh(1.6 * texture.mix(rng, window.shape, (0.15, 0.35, 1.0, 0.35)))
     fine = texture.mix(rng, window.shape, (0.6, 1.0, 0.3, 0.2))
     pale_gaps = np.clip(texture.mix(rng, window.shape, (0.0, 0.6, 1.0, 0.3)) - np.float32(0.7), 0, 1.5)
-    grain = np.float32(0.24 * traits.clumping) * blocks + np.float32(0.17) * fine
+    grain = np.float32(0.28 * traits.clumping) * blocks + np.float32(0.17) * fine
     grain += np.float32(0.03) * texture.cut(rng, window.shape, 3) - np.float32(0.20) * pale_gaps
     rim = np.float32(0.10) * np.exp(-(((depth_um - np.float32(0.35)) / np.float32(0.35)) ** 2))
     pale = _nucleoli(rng, window, traits, depth_um)

@@ -110,9 +110,9 @@ _TRAITS: Final[Mapping[CellKind, KindTraits]] = {
     ),
     CellKind.MONOCYTE: KindTraits(
         diameter_um=Spread(15.0, 1.4, 12.0, 18.5),
-        nucleus_ratio=Spread(0.53, 0.06, 0.38, 0.7),
+        nucleus_ratio=Spread(0.5, 0.06, 0.36, 0.68),
         chromatin=Spread(0.95, 0.13, 0.6, 1.3),
-        clumping=Spread(0.45, 0.14, 0.1, 0.9),
+        clumping=Spread(0.6, 0.13, 0.15, 0.95),
         waviness=Spread(0.1, 0.03, 0.02, 0.2),
         indent=Spread(0.42, 0.12, 0.1, 0.6),
         nucleoli=Spread(0.2, 0.4, 0, 1),
