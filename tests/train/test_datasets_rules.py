@@ -16,7 +16,7 @@ from alltrain.datasets.matching import (
     tally_boxes,
     tally_points,
 )
-from alltrain.datasets.scale import Measured, are_crops, settle_scales
+from alltrain.datasets.scale import ENOUGH_RED_CELLS, SIMILAR_LAMPS, Measured, are_crops, settle_scales
 from alltrain.datasets.study import Box
 from alltrain.datasets.tables import read_table, table_has
 from tests.train.smears import write
@@ -187,39 +187,57 @@ def test_a_detection_on_a_platelet_is_wrong_and_one_on_a_smudge_does_not_count()
     assert (tally.n_detected, tally.n_right) == (3, 1), "wrong: the platelet and the empty place"
 
 
-def seen(pixel_um: float, n_red_cells: int, group: str = "", side: int = 257) -> Measured:
+WHITE, YELLOW = (200.0, 200.0, 200.0), (150.0, 190.0, 200.0)
+
+
+def seen(
+    pixel_um: float,
+    n_red_cells: int,
+    group: str = "",
+    side: int = 257,
+    lamp: tuple[float, float, float] = WHITE,
+) -> Measured:
     source = PixelSizeSource.RED_CELLS if n_red_cells else PixelSizeSource.ASSUMED
-    return Measured(PixelSize(pixel_um, source, n_red_cells), side, side, group)
+    return Measured(PixelSize(pixel_um, source, n_red_cells), side, side, lamp, group)
 
 
 def test_an_image_with_enough_red_cells_keeps_its_own_scale() -> None:
-    scales = settle_scales([seen(0.10, 8), seen(0.20, 30)])
+    scales = settle_scales([seen(0.10, ENOUGH_RED_CELLS), seen(0.20, 300)])
     assert scales.pixel_um == (0.10, 0.20)
     assert scales.n_pooled == 0
 
 
 def test_few_red_cells_are_pooled_within_size_and_group() -> None:
-    crops = [
-        seen(0.09, 3, "A"),
-        seen(0.10, 4, "A"),
-        seen(0.17, 1, "A"),
-        seen(0.20, 7, "B"),
-        seen(0.21, 6, "B"),
-    ]
-    scales = settle_scales([*crops, seen(0.5, 0, "A"), seen(0.3, 2, "A", side=640)])
-    assert scales.pixel_um == (0.10, 0.10, 0.10, 0.20, 0.20, 0.10, 0.3)
+    a = [seen(0.09, 5, "A"), seen(0.10, 6, "A"), seen(0.17, 1, "A"), seen(0.5, 0, "A")]
+    b = [seen(0.20, 7, "B"), seen(0.21, 6, "B")]
+    scales = settle_scales([*a, *b])
+    assert scales.pixel_um == (0.10, 0.10, 0.10, 0.10, 0.20, 0.20)
     assert (scales.n_pooled, scales.n_assumed) == (6, 0)
 
 
-def test_a_group_without_red_cells_borrows_from_images_of_its_size() -> None:
-    scales = settle_scales([seen(0.10, 9, "A"), seen(0.15, 0, "B"), seen(0.15, 0, "B", side=99)])
-    assert scales.pixel_um == (0.10, 0.10, 0.15)
-    assert (scales.n_pooled, scales.n_assumed) == (1, 1)
+def test_wider_pools_serve_where_the_narrow_one_is_empty() -> None:
+    scales = settle_scales(
+        [
+            seen(0.10, 20, "A"),
+            seen(0.15, 0, "B"),
+            seen(0.15, 2, "A", side=99),
+            seen(0.15, 0, "C", side=640),
+        ]
+    )
+    assert scales.pixel_um == (0.10, 0.10, 0.10, 0.15), "own, of its size, of its group, none"
+    assert (scales.n_pooled, scales.n_assumed) == (2, 1)
+
+
+def test_without_groups_the_lamp_tells_which_images_share_a_microscope() -> None:
+    one = [seen(0.10, 4, lamp=WHITE)] * SIMILAR_LAMPS
+    other = [seen(0.12, 4, lamp=YELLOW)] * SIMILAR_LAMPS
+    scales = settle_scales([*one, *other])
+    assert scales.pixel_um == (0.10,) * SIMILAR_LAMPS + (0.12,) * SIMILAR_LAMPS
 
 
 def test_a_given_scale_is_kept() -> None:
-    given_scale = Measured(PixelSize(0.06, PixelSizeSource.GIVEN), 0, 0, "")
-    assert settle_scales([given_scale, seen(0.1, 9)]).pixel_um == (0.06, 0.1)
+    given_scale = Measured(PixelSize(0.06, PixelSizeSource.GIVEN), 0, 0, (0, 0, 0), "")
+    assert settle_scales([given_scale, seen(0.1, 20)]).pixel_um == (0.06, 0.1)
 
 
 def test_half_of_the_images_decide_whether_a_study_holds_crops() -> None:

@@ -82,10 +82,12 @@ def measure_image(image: LabelledImage) -> Measured:
     """Scale of one image, from the layout or from its red cells. Raises ImageUnreadable, PathUnusable."""
     group = image.group or ""
     if image.pixel_um is not None:
-        return Measured(PixelSize(image.pixel_um, PixelSizeSource.GIVEN), 0, 0, group)
+        return Measured(PixelSize(image.pixel_um, PixelSizeSource.GIVEN), 0, 0, (0.0, 0.0, 0.0), group)
     pixels = read_image(image.path)
     height, width = pixels.shape[:2]
-    return Measured(estimate_pixel_size(pixels, estimate_illumination(pixels)), width, height, group)
+    illumination = estimate_illumination(pixels)
+    blue, green, red = (float(level) for level in illumination.background.mean(axis=(0, 1)))
+    return Measured(estimate_pixel_size(pixels, illumination), width, height, (blue, green, red), group)
 
 
 def cut_image(image: LabelledImage, pixel_um: float) -> ImageCells:
