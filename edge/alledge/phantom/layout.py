@@ -58,6 +58,10 @@ class Discs:
         """These and one more."""
         return Discs(np.vstack([self.centres, centre]), np.append(self.radii, radius_um))
 
+    def joined(self, others: "Discs") -> "Discs":
+        """These and others."""
+        return Discs(np.vstack([self.centres, others.centres]), np.append(self.radii, others.radii))
+
 
 NOTHING: Final = Discs(np.zeros((0, 2)), np.zeros(0))
 
@@ -72,26 +76,29 @@ def place_apart_or_clumped(
 ) -> F64:
     """(N, 2) centres for N discs: free ones `gap_um` apart, a `clumped` one touching another of them."""
     centres = np.zeros((len(radii_um), 2))
-    placed, last_clump = obstacles, NOTHING
+    own, clump = NOTHING, NOTHING  # all placed so far, and those of the clump that is growing
     for i in sorted(range(len(radii_um)), key=lambda i: clumped[i]):  # free ones first, then those that join
+        everything = obstacles.joined(own)
         spot: F64 | None = None
-        if clumped[i]:
-            full = rng.random() < len(last_clump.radii) / (2 * _CLUMP_SIZE)
-            own = Discs(placed.centres[len(obstacles.radii) :], placed.radii[len(obstacles.radii) :])
-            hosts = own if full or not len(last_clump.radii) else last_clump
-            host = int(rng.integers(len(hosts.radii))) if len(hosts.radii) else None
-            if host is not None:
-                base = Discs(hosts.centres[host], hosts.radii[host : host + 1])
-                spot = _beside(rng, area, base, placed, radii_um[i])
-                if spot is not None:
-                    begun = NOTHING.plus(base.centres, float(base.radii[0])) if hosts is own else last_clump
-                    last_clump = begun.plus(spot, radii_um[i])
+        if clumped[i] and len(own.radii):
+            full = rng.random() < len(clump.radii) / (2 * _CLUMP_SIZE)
+            clump = clump if len(clump.radii) and not full else _any_of(rng, own)
+            spot = _beside(rng, area, _any_of(rng, clump), everything, radii_um[i])
         if spot is None:
             darts = area.darts(rng, _TRIES)
-            spot = _freest(darts, clearance(darts, placed.centres, placed.radii) - radii_um[i], gap_um)
+            free = clearance(darts, everything.centres, everything.radii) - radii_um[i]
+            spot = _freest(darts, free, gap_um)
+        else:
+            clump = clump.plus(spot, radii_um[i])
+        own = own.plus(spot, radii_um[i])
         centres[i] = spot
-        placed = placed.plus(spot, radii_um[i])
     return centres
+
+
+def _any_of(rng: np.random.Generator, discs: Discs) -> Discs:
+    """One of the discs."""
+    i = int(rng.integers(len(discs.radii)))
+    return Discs(discs.centres[i : i + 1], discs.radii[i : i + 1])
 
 
 def _beside(rng: np.random.Generator, area: Area, host: Discs, placed: Discs, radius_um: float) -> F64 | None:
