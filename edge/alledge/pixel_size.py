@@ -41,6 +41,7 @@ _ASSUMED_UM: Final = 0.15  # 100x objective on a 1/2 inch sensor of two megapixe
 _MASKED_UM: Final = 0.06  # C-NMC 2019: 100x objective, cells cut out at the full sensor resolution
 _COLOURED: Final = 0.88 * PLASMA_LEVEL  # green level of the palest red cell; plasma noise stays above
 _NUCLEAR: Final = 0.2  # chromatin density that no red cell reaches
+_NOT_RED: Final = 0.12  # chromatin density of cytoplasm and pale nuclei, whose rims must not vote
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +73,7 @@ def estimate_pixel_size(pixels: U8, illumination: Illumination) -> PixelSize:
         span /= 2.0
     chromatin = chromatin_density(small, red_cell_direction(small))
     nuclear = np.asarray(chromatin > _NUCLEAR, dtype=np.uint8)
-    radius, n_red_cells = _common_radius(_rims(small, nuclear), min(small.shape[:2]))
+    radius, n_red_cells = _common_radius(_rims(small, chromatin), min(small.shape[:2]))
     if n_red_cells >= _ENOUGH_RED_CELLS:
         pixel_um = RED_CELL_UM / (2.0 * radius * span)
         if _PLAUSIBLE_UM[0] <= pixel_um <= _PLAUSIBLE_UM[1]:
@@ -80,10 +81,12 @@ def estimate_pixel_size(pixels: U8, illumination: Illumination) -> PixelSize:
     return _from_nuclei(nuclear, span)
 
 
-def _rims(pixels: U8, nuclear: U8) -> _Rims:
+def _rims(pixels: U8, chromatin: F32) -> _Rims:
     """Where plasma turns into red cell, away from nuclei and platelets."""
     green = np.ascontiguousarray(pixels[..., 1])
-    away = cv2.dilate(nuclear, np.ones((7, 7), np.uint8)) == 0
+    white = np.asarray(chromatin > _NOT_RED, dtype=np.uint8)
+    opened = cv2.morphologyEx(white, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    away = cv2.dilate(opened, np.ones((9, 9), np.uint8)) == 0
     stained = np.asarray(green < _rim_level(green[away]), dtype=np.uint8)
     rim = (stained != cv2.erode(stained, np.ones((3, 3), np.uint8))) & away
     rim[[0, -1], :] = False
