@@ -9,10 +9,15 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from alledge.errors import PathUnusable, StorageFailed
+
+_FLUSHES_AT_ONCE: Final = 16
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -106,9 +111,11 @@ def _swap_in(partial: Path, path: Path) -> None:
 
 
 def _flush_tree(root: Path) -> None:
-    for folder, _, names in os.walk(root):
-        for name in names:
-            _flush(Path(folder) / name)
+    files = [path for path in root.rglob("*") if path.is_file()]
+    # The medium writes many files in one go when it is asked for them together.
+    with ThreadPoolExecutor(_FLUSHES_AT_ONCE) as pool:
+        deque(pool.map(_flush, files), maxlen=0)
+    for folder, _, _ in os.walk(root):
         _flush(Path(folder))
 
 

@@ -124,7 +124,7 @@ def test_found_cells_take_the_label_of_their_box(annotate: Callable[[Path], None
     assert patch_set.positive_labels == ("blast",)
     assert patch_set.patch_ids == ("images/a.png#0", "images/a.png#1", "images/b.png#0")
     assert [patch_set.label_names[k] for k in patch_set.labels] == ["blast", "normal", "normal"]
-    assert "1 cells found without a white-cell annotation were left out." in patch_set.notes
+    assert "Cells left out for want of an annotation: 1." in patch_set.notes
 
 
 def test_the_notation_does_not_change_the_data(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_images_without_annotation_are_left_out_and_counted(tmp_path: Path) -> N
     data = make(tmp_path, as_csv)
     save(data / "images" / "c.png", draw_field([(100, 100)], WIDTH, HEIGHT))
     patch_set = load(data)
-    assert "1 images without annotation were left out." in patch_set.notes
+    assert "Images without annotation, left out: 1." in patch_set.notes
 
 
 def test_annotations_of_other_images_are_refused(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_annotations_never_reach_out_of_the_dataset(tmp_path: Path) -> None:
     )
     patch_set = load(data)
     assert set(patch_set.sources) == {"images/a.png", "images/b.png"}
-    assert "2 annotated objects lie in images that are not here." in patch_set.notes
+    assert "Annotated objects in images that are not here: 2." in patch_set.notes
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_lines_about_other_images_are_counted_and_nothing_outside_is_opened(data
     groups(data, "a,1", "blast/b,2", "normal/b,3", "c,3", "../a.png,9", "/etc/passwd,9", "zz,9")
     patch_set = load_patches(data, allow_no_groups=False)
     assert patch_set.groups == ("1", "2", "3", "3")
-    assert "3 of 7 lines of groups.csv name no image of this dataset." in patch_set.notes
+    assert "Lines of groups.csv that name no image of this dataset: 3 of 7." in patch_set.notes
 
 
 @pytest.mark.parametrize("content", [["a,1"], ["picture,who", "a,1"], [""]])

@@ -61,7 +61,7 @@ def test_a_blast_that_was_not_found_is_counted_and_its_clump_teaches_nothing(
     write(tmp_path / "xyc" / "Im001_1.xyc", "100 100", "125 100", "240 180")
     patch_set = load(tmp_path)
     assert label_of(patch_set, "im/Im001_1.jpg") == ["blast", "normal"]
-    assert "2 of 3 annotated white cells were not found and are not in the patches." in patch_set.notes
+    assert "Annotated white cells that were not found and are not in the patches: 2 of 3." in patch_set.notes
 
 
 def test_a_patients_field_without_centres_is_left_out(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_patients_field_without_centres_is_left_out(tmp_path: Path) -> None:
     write(tmp_path / "xyc" / "Im001_1.xyc", "100\t100")
     patch_set = load(tmp_path)
     assert set(patch_set.sources) == {"im/Im001_1.jpg"}
-    assert any("no .xyc file" in note and "Im002_1" in note for note in patch_set.notes)
+    assert any("without .xyc file" in note and "Im002_1" in note for note in patch_set.notes)
 
 
 def test_centres_that_are_no_numbers_are_named_with_their_line(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_crop_is_centred_on_its_cell_and_on_its_middle_where_no_cell_is_found(
     nucleus = np.argwhere(patch_set.patches[0][..., 1] < 120)
     assert np.abs(nucleus.mean(axis=0) - 24.5).max() < 1
     assert len(patch_set) == 2
-    assert "1 crops of 2: no cell found, the centre was cut." in patch_set.notes
+    assert "Crops without a cell found, cut in their centre: 1 of 2." in patch_set.notes
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_class_folders_with_wide_images_hold_fields(tmp_path: Path) -> None:
         save(tmp_path / label / "a.png", draw_field([(100, 100), (340, 250), (340, 0)]))
     patch_set = load(tmp_path)
     assert patch_set.label_counts == {"healthy": 2, "leukemia": 2}
-    assert "2 cells cut by the border of their image were left out." in patch_set.notes
+    assert "Cells left out because the border cuts them: 2." in patch_set.notes
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def _read(folder: DataFolder) -> Study:
         images.append(LabelledImage(folder.source(field), folder.path(field), truth))
     notes: tuple[str, ...] = ()
     if without:
-        notes = (f"{len(without)} fields of patients have no .xyc file and were left out: {without[0]}, ...",)
+        notes = (f"Fields of patients without .xyc file, left out: {len(without)} ({without[0]}, ...).",)
     return Study(LAYOUT.name, tuple(images), notes)
 
 

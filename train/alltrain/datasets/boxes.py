@@ -30,7 +30,7 @@ def boxed_study(
     for image in annotated:
         _require_boxes(image, truths[image])
     n_bare = len(folder.images) - len(annotated)
-    bare = (f"{n_bare} images without annotation were left out.",) if n_bare else ()
+    bare = (f"Images without annotation, left out: {n_bare}.",) if n_bare else ()
     images = tuple(LabelledImage(folder.source(im), folder.path(im), truths[im]) for im in annotated)
     return Study(layout, images, (*notes, *bare), is_phantom)
 

@@ -33,7 +33,7 @@ def _read(folder: DataFolder) -> Study:
     notes = [_SCALE]
     n_other = len(folder.images) - len(named)
     if n_other:
-        notes.append(f"{n_other} images without subject and label in their name were left out.")
+        notes.append(f"Images without subject and label in their name, left out: {n_other}.")
     return Study(LAYOUT.name, tuple(_cell(folder, image, match) for image, match in named), tuple(notes))
 
 

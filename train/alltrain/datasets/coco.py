@@ -42,7 +42,7 @@ def _read(folder: DataFolder) -> Study:
                 boxes[images[0]] += found
             else:
                 n_lost += 1
-    notes = (f"{n_lost} images of the COCO file are not here, or several have that name.",) if n_lost else ()
+    notes = (f"Images of the COCO file that are not here, or there twice: {n_lost}.",) if n_lost else ()
     truths = {image: Boxes(tuple(found)) for image, found in boxes.items()}
     return boxed_study(LAYOUT.name, folder, truths, notes)
 

@@ -52,7 +52,7 @@ def _read(folder: DataFolder) -> Study:
             fractions[image] = are_fractions
     truths = {image: Boxes(tuple(found), fractions[image]) for image, found in boxes.items()}
     is_phantom = any(file.name.lower() in _PHANTOM_FILES for file in folder.files)
-    notes = (f"{n_lost} annotated objects lie in images that are not here.",) if n_lost else ()
+    notes = (f"Annotated objects in images that are not here: {n_lost}.",) if n_lost else ()
     return boxed_study(LAYOUT.name, folder, truths, notes, is_phantom=is_phantom)
 
 

@@ -108,4 +108,4 @@ def _candidates(folder: DataFolder) -> tuple[DataFolder, ...]:
 def _strangers_note(n_strangers: int, n_rows: int) -> tuple[str, ...]:
     if not n_strangers:
         return ()
-    return (f"{n_strangers} of {n_rows} lines of {GROUPS_FILE} name no image of this dataset.",)
+    return (f"Lines of {GROUPS_FILE} that name no image of this dataset: {n_strangers} of {n_rows}.",)

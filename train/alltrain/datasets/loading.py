@@ -24,6 +24,7 @@ from alltrain.datasets.dataset import PatchSet
 from alltrain.datasets.folder import DataFolder
 from alltrain.datasets.groups import GroupedImages, assign_groups
 from alltrain.datasets.labels import order_labels, positive_among
+from alltrain.datasets.matching import NO_TALLY
 from alltrain.datasets.registry import open_data, recognise
 from alltrain.datasets.scale import Measured, Scales, are_crops, settle_scales
 from alltrain.datasets.study import CropOrField, LabelledImage, Study
@@ -154,16 +155,19 @@ def _grouping_notes(study: Study, grouped: GroupedImages) -> tuple[str, ...]:
 
 def _counted_notes(images: Sequence[ImageCells], scales: Scales) -> tuple[str, ...]:
     """What was left out or assumed while cutting, in sentences with numbers; nothing to say, no sentence."""
-    n_images = len(images)
-    missed = sum(image.tally.n_annotated - image.tally.n_found for image in images)
-    annotated = sum(image.tally.n_annotated for image in images)
+    of_images = f" of {len(images)}"
+    tally = sum((image.tally for image in images), NO_TALLY)
     counted = (
-        (scales.n_pooled, f"images of {n_images} show too few red cells; their scale was pooled"),
-        (scales.n_assumed, f"images of {n_images} show no red cell; their scale was assumed"),
-        (missed, f"of {annotated} annotated white cells were not found and are not in the patches"),
-        (sum(i.n_cut_by_border for i in images), "cells cut by the border of their image were left out"),
-        (sum(i.n_doubtful for i in images), "cells were left out as halves or clumps of annotated cells"),
-        (sum(i.n_unannotated for i in images), "cells found without a white-cell annotation were left out"),
-        (sum(i.n_off_centre for i in images), f"crops of {n_images}: no cell found, the centre was cut"),
+        ("Images with too few red cells, scale pooled", scales.n_pooled, of_images),
+        ("Images without red cells, scale assumed", scales.n_assumed, of_images),
+        (
+            "Annotated white cells that were not found and are not in the patches",
+            tally.n_annotated - tally.n_found,
+            f" of {tally.n_annotated}",
+        ),
+        ("Cells left out because the border cuts them", sum(i.n_cut_by_border for i in images), ""),
+        ("Cells left out as halves or clumps of annotated cells", sum(i.n_doubtful for i in images), ""),
+        ("Cells left out for want of an annotation", sum(i.n_unannotated for i in images), ""),
+        ("Crops without a cell found, cut in their centre", sum(i.n_off_centre for i in images), of_images),
     )
-    return tuple(f"{n} {what}." for n, what in counted if n)
+    return tuple(f"{what}: {n}{out_of}." for what, n, out_of in counted if n)

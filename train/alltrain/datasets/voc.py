@@ -37,7 +37,7 @@ def _read(folder: DataFolder) -> Study:
             n_lost += 1
             continue
         truths[found[0]] = Boxes(tuple(_box(node, file) for node in root.iter("object")))
-    notes = (f"{n_lost} annotation files belong to no image, or to several.",) if n_lost else ()
+    notes = (f"Annotation files that belong to no image, or to several: {n_lost}.",) if n_lost else ()
     return boxed_study(LAYOUT.name, folder, truths, notes)
 
 
