@@ -18,7 +18,7 @@ class PhantomSource(ClosesOnExit):
         """Renders one field; its source names the seed, so that any field can be rendered again."""
         timestamp_ns = time.monotonic_ns()
         parameters = self._parameters
-        self._parameters = replace(parameters, seed=parameters.seed + 1)
+        self._parameters = replace(parameters, seed=(parameters.seed + 1) % 2**32)
         return Frame(
             pixels=render_field(parameters).pixels,
             source=f"phantom:seed={parameters.seed}",
