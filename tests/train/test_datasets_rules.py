@@ -1,11 +1,13 @@
 """The small rules under the layouts: words, names, scales, and who is paired with whom."""
 
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alledge.errors import DatasetUnrecognised, PathUnusable
 from alledge.types import Cell, PixelSize, PixelSizeSource
 from alltrain.datasets.folder import ImageIndex, list_folder
 from alltrain.datasets.labels import Meaning, is_learnable, meaning, order_labels, positive_among
@@ -130,6 +132,20 @@ def test_hidden_files_are_not_listed(tmp_path: Path) -> None:
     for name in ("a.png", ".b.png", ".git/c.png", "__MACOSX/d.png", "Thumbs.db"):
         write(tmp_path / name)
     assert [file.as_posix() for file in list_folder(tmp_path).files] == ["a.png"]
+
+
+def test_a_table_that_no_csv_reader_understands_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "t.csv", "image,group", "a," + "x" * 200_000)
+    with pytest.raises(DatasetUnrecognised, match=r"t\.csv is no table"):
+        read_table(list_folder(tmp_path), PurePosixPath("t.csv"), {"image": ("image",)})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "closed" / "a.png")
+    (tmp_path / "closed").chmod(0)
+    with pytest.raises(PathUnusable, match="closed cannot be read"):
+        list_folder(tmp_path)
 
 
 def cell(x: float, y: float, half: int = 20, *, touches_border: bool = False) -> Cell:

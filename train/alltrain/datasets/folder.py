@@ -15,6 +15,7 @@ from alledge.errors import DatasetUnrecognised, FolderEmpty, PathUnusable
 from alledge.images import IMAGE_SUFFIXES
 
 _NOT_DATA: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+_MAX_LINE_BYTES: Final = 4096
 _MAX_TEXT_BYTES: Final = 256 * 1024 * 1024
 
 
@@ -56,6 +57,16 @@ class DataFolder:
         below = tuple(file.relative_to(name) for file in self.files if file.parts[0] == name)
         return DataFolder(self.root, self.inside / name, below)
 
+    def first_line(self, file: PurePosixPath) -> str:
+        """First line of a listed file as far as it goes and is UTF-8; "" for anything else."""
+        try:
+            with self.path(file).open("rb") as stream:
+                return stream.readline(_MAX_LINE_BYTES).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return ""
+        except OSError as error:
+            raise _unreadable(self.path(file), error) from error
+
     def read_text(self, file: PurePosixPath) -> str:
         """Text of a listed file, UTF-8 with or without a byte-order mark.
 
@@ -67,9 +78,7 @@ class DataFolder:
                 raise DatasetUnrecognised(f"{path} is too large for an annotation.", "Check the file.")
             return path.read_text(encoding="utf-8-sig")
         except OSError as error:
-            raise PathUnusable(
-                f"{path} cannot be read ({error.strerror}).", "Check its permissions."
-            ) from error
+            raise _unreadable(path, error) from error
         except UnicodeDecodeError as error:
             raise DatasetUnrecognised(f"{path} is no UTF-8 text.", "Save it as UTF-8.") from error
 
@@ -82,13 +91,25 @@ def list_folder(data: Path) -> DataFolder:
     if not data.is_dir():
         raise PathUnusable(f"{data} is no folder.", "Give the folder that holds the dataset.")
     files: list[PurePosixPath] = []
-    for folder, subfolders, names in os.walk(data):
-        subfolders[:] = [name for name in subfolders if _is_data(name)]
+    seen = {data.resolve()}
+    for folder, subfolders, names in os.walk(data, onerror=_refuse_unlisted, followlinks=True):
+        # A link may lead back to where the walk came from.
+        new = [name for name in subfolders if _is_data(name) and Path(folder, name).resolve() not in seen]
+        seen.update(Path(folder, name).resolve() for name in new)
+        subfolders[:] = new
         here = Path(folder).relative_to(data)
         files += [PurePosixPath(here.as_posix()) / name for name in names if _is_data(name)]
     if not files:
         raise FolderEmpty(f"{data} is empty.", "Put images there, in one of the layouts of docs/data.md.")
     return DataFolder(data, PurePosixPath(), tuple(sorted(files)))
+
+
+def _refuse_unlisted(error: OSError) -> None:
+    raise _unreadable(Path(error.filename), error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> PathUnusable:
+    return PathUnusable(f"{path} cannot be read ({error.strerror}).", "Check its permissions.")
 
 
 def _is_data(name: str) -> bool:

@@ -8,22 +8,16 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
+from alledge.errors import DatasetUnrecognised
 from alltrain.datasets.folder import DataFolder
 
 Aliases: TypeAlias = Mapping[str, tuple[str, ...]]
 Row: TypeAlias = dict[str, str]
 
-_MAX_HEADER_BYTES = 4096
-
 
 def table_has(folder: DataFolder, file: PurePosixPath, columns: Aliases) -> bool:
     """Whether the first line of a text file names all `columns` (see `read_table`)."""
-    with folder.path(file).open("rb") as stream:
-        head = stream.readline(_MAX_HEADER_BYTES)
-    try:
-        return _places(_split_header(head.decode("utf-8-sig")), columns) is not None
-    except UnicodeDecodeError:
-        return False
+    return _places(_split_header(folder.first_line(file)), columns) is not None
 
 
 def read_table(folder: DataFolder, file: PurePosixPath, columns: Aliases) -> list[Row] | None:
@@ -32,14 +26,17 @@ def read_table(folder: DataFolder, file: PurePosixPath, columns: Aliases) -> lis
     columns: our name of each column -> the headers, lower case, that may stand above it, best first.
     Empty lines are passed over and short rows are filled with "".
 
-    Raises DatasetUnrecognised when the file is no text.
+    Raises DatasetUnrecognised when the file is no text or no table.
     """
     text = folder.read_text(file)
     first_line = text.partition("\n")[0]
     places = _places(_split_header(first_line), columns)
     if places is None:
         return None
-    lines = list(csv.reader(text.splitlines(), delimiter=_delimiter(first_line)))[1:]
+    try:
+        lines = list(csv.reader(text.splitlines(), delimiter=_delimiter(first_line)))[1:]
+    except csv.Error as error:
+        raise DatasetUnrecognised(f"{folder.path(file)} is no table ({error}).", "Save it again.") from error
     return [
         {key: cells[at].strip() if at < len(cells) else "" for key, at in places.items()}
         for cells in lines
