@@ -86,7 +86,7 @@ def _in_group(
     darkest = float(np.percentile(density[stained > 0], _DARK_PART))
     nuclear = np.asarray((density > max(FAINTEST, _HALF_HEIGHT * darkest)) & (stained > 0), dtype=np.uint8)
     nuclear = fill_holes(nuclear, int(_HOLE_UM2 / pixel_um**2))
-    labels, count = split_nuclei(nuclear, pixel_um)
+    labels, count = split_nuclei(nuclear, density, pixel_um)
     steepness = _steepness(density, pixel_um)
     found = []
     for number in range(1, count + 1):
