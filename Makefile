@@ -3,18 +3,24 @@
 
 PYTHON ?= python3
 VENV := .venv
-FALLBACK := .venv-tflite-runtime
+OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
-SOURCES := edge train convert tests bench
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test test-oldest check format lock clean
 
 demo: $(VENV)/ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(or $(OUT),demo)" "$(DATA)" $(FLAGS)
 
-test: $(VENV)/ready $(FALLBACK)/ready
-	ALLSCOPE_TFLITE_RUNTIME_PYTHON="$(CURDIR)/$(FALLBACK)/bin/python" $(BIN)/pytest $(ARGS)
+ifeq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info[:2] == (3, 11))'),True)
+test: test-oldest
+endif
+
+test: $(VENV)/ready
+	$(BIN)/pytest $(ARGS)
+
+test-oldest: $(OLDEST)/ready
+	$(OLDEST)/bin/python -m pytest -q tests/edge
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -35,23 +41,21 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The fallback runtime needs numpy < 2, so its tests run in an environment of their own.
-# It has wheels up to Python 3.11 only; on a newer Python its tests say that they were skipped.
-$(FALLBACK)/ready: requirements/tflite-runtime.txt pyproject.toml
-	@$(PYTHON) -m venv $(FALLBACK)
-	@if $(FALLBACK)/bin/python -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then \
-	  echo "Setting up $(FALLBACK) ..."; \
-	  $(FALLBACK)/bin/python $(PIP) install --require-hashes -r requirements/tflite-runtime.txt && \
-	  $(FALLBACK)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .; \
-	fi
+# The oldest versions that we support, and both TFLite runtimes: the device's tests run there again.
+# tflite-runtime has wheels up to Python 3.11 only; on a newer Python this part is left out, and says so.
+$(OLDEST)/ready: requirements/oldest.txt pyproject.toml
+	@$(PYTHON) -m venv $(OLDEST)
+	@echo "Setting up $(OLDEST) ..."
+	@$(OLDEST)/bin/python $(PIP) install --require-hashes -r requirements/oldest.txt
+	@$(OLDEST)/bin/python $(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Renews the locks; the only step that needs uv.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 	  --extra dev pyproject.toml -o requirements/dev.txt
-	uv pip compile --python-version 3.11 --generate-hashes --no-header --upgrade \
-	  --extra tflite-runtime pyproject.toml requirements/build.in -o requirements/tflite-runtime.txt
+	uv pip compile --python-version 3.11 --resolution lowest-direct --generate-hashes --no-header --upgrade \
+	  --extra edge --extra tflite-runtime pyproject.toml requirements/oldest.in -o requirements/oldest.txt
 
 clean:
-	rm -rf $(VENV) $(FALLBACK) demo
+	rm -rf $(VENV) $(OLDEST) demo

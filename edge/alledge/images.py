@@ -60,7 +60,7 @@ def read_image(path: Path) -> U8:
     """
     data = _read_bytes(path)
     _checked_header(path, data)
-    _silence_opencv()
+    silence_opencv()
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
@@ -84,8 +84,8 @@ def image_size(path: Path) -> tuple[int, int]:
     return header.width, header.height
 
 
-def _silence_opencv() -> None:
-    """Keep decoder warnings off stderr: what they warn of comes back as an error of ours."""
+def silence_opencv() -> None:
+    """Keep OpenCV's warnings off stderr: what they warn of comes back as an error of ours."""
     # OpenCV 4 names the function cv2.setLogLevel, OpenCV 5 moved it.
     quieten = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
     quieten(_SILENT)

@@ -9,6 +9,7 @@ import cv2
 
 from alledge.cameras.source import ClosesOnExit
 from alledge.errors import CameraUnavailable
+from alledge.images import silence_opencv
 from alledge.types import U8, Frame
 
 # Frames that a USB camera has already buffered, or exposed while its exposure control was still settling.
@@ -68,7 +69,7 @@ def open_v4l2(device: str) -> V4l2Source:
     """
     if not re.fullmatch(r"/dev/video\d+", device):
         raise CameraUnavailable(f"'{device}' is no Video4Linux device.", "Write v4l2:/dev/video0.")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    silence_opencv()
     capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
     if not capture.isOpened():
         capture.release()
