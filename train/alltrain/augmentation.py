@@ -20,16 +20,18 @@ from alledge.types import F32, F64, U8
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far patches are varied. Shares and densities are without unit, lengths in micrometres.
+    """How far patches are varied.
 
-    scale, stain, tint, brightness: greatest change either way (0.08 is 8 %; brightness in density).
-    shift_um: greatest shift along each axis. blur_um: greatest sigma; blurred_share: of the patches.
+    scale: greatest change of size either way (0.08 is 8 %). stain, tint: greatest change of the
+    logarithm of optical density, of all channels together and of each (0.7 is half to double).
+    brightness: greatest change of density itself. shift_um: greatest shift along each axis.
+    blur_um: greatest sigma. blurred_share: of the patches.
     """
 
     scale: float = 0.08
     shift_um: float = 1.0
-    stain: float = 0.25
-    tint: float = 0.10
+    stain: float = 0.7
+    tint: float = 0.3
     brightness: float = 0.04
     blur_um: float = 0.35
     blurred_share: float = 0.25
@@ -83,10 +85,10 @@ def _placements(n: int, side_px: int, pixel_um: float, rng: np.random.Generator,
 def _restain(patches: U8, rng: np.random.Generator, how: Augmentation) -> F32:
     """Scale the optical density of each patch (strength), of each channel (tint), and shift it (lamp)."""
     n = len(patches)
-    strength = 1 + rng.uniform(-how.stain, how.stain, (n, 1, 1, 1))
-    tint = 1 + rng.uniform(-how.tint, how.tint, (n, 1, 1, 3))
+    strength = rng.uniform(-how.stain, how.stain, (n, 1, 1, 1))
+    tint = rng.uniform(-how.tint, how.tint, (n, 1, 1, 3))
     lamp = rng.uniform(-how.brightness, how.brightness, (n, 1, 1, 1))
-    density = _DENSITY[patches] * (strength * tint).astype(np.float32) + lamp.astype(np.float32)
+    density = _DENSITY[patches] * np.exp(strength + tint).astype(np.float32) + lamp.astype(np.float32)
     restained = np.minimum(np.float32(PLASMA_LEVEL) * np.exp(-density), np.float32(255.0))
     cut_away = ~patches.any(axis=3, keepdims=True)
     return np.where(cut_away, np.float32(0.0), restained).astype(np.float32)

@@ -112,10 +112,16 @@ def fit_threshold(p_positive: F64, is_positive: Mask) -> float:
     specificity = 1 - _share_at_or_above(p_positive[~is_positive], candidates)
     youden = sensitivity + specificity - 1
     best = int(youden.argmax())
-    variance = sensitivity[best] * (1 - sensitivity[best]) / is_positive.sum()
-    variance += specificity[best] * (1 - specificity[best]) / (~is_positive).sum()
+    n_positive, n_negative = int(is_positive.sum()), int((~is_positive).sum())
+    variance = _variance(sensitivity[best], n_positive) + _variance(specificity[best], n_negative)
     good = candidates[youden >= youden[best] - np.sqrt(variance) - 1e-9]
     return float(good[np.abs(good - 0.5).argmin()])
+
+
+def _variance(share: float, n: int) -> float:
+    """Of a proportion, with one success and one failure added (Laplace): a perfect one has some too."""
+    smoothed = (share * n + 1) / (n + 2)
+    return smoothed * (1 - smoothed) / n
 
 
 def _share_at_or_above(values: F64, cuts: F64) -> F64:

@@ -13,6 +13,7 @@ short is known by its missing metrics.json, and --resume goes on with the models
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,13 +284,13 @@ def read_course(path: Path, fold: int | None = None) -> Course:
     """Logits and training course of a model of a run. Raises RunUnusable."""
     file = _course_path(path, fold)
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
             return Course(
                 stored["logits"].astype(np.float32),
                 stored["epochs"].astype(np.float64),
                 int(stored["best_epoch"]),
             )
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunUnusable(f"{file} cannot be read.", _FIT_AGAIN) from error
 
 
@@ -312,9 +313,9 @@ def _read_card(path: Path) -> Card:
 
 def _read_patches(path: Path) -> tuple[U8, I64]:
     try:
-        with np.load(path / PATCHES, allow_pickle=False) as stored:
+        with np.load(io.BytesIO((path / PATCHES).read_bytes()), allow_pickle=False) as stored:
             patches, labels = stored["patches"], stored["labels"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunUnusable(f"{path / PATCHES} cannot be read.", _FIT_AGAIN) from error
     if patches.dtype != np.uint8 or patches.ndim != 4 or labels.ndim != 1:
         raise RunUnusable(f"{path / PATCHES} holds no (N, 50, 50, 3) uint8 patches.", _FIT_AGAIN)

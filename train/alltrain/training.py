@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     import keras
 
 PREDICTION_BATCH: Final = 128
-MIN_PATCHES_AN_EPOCH: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides how a network is fitted, beside the patches themselves."""
+    """Everything that decides how a network is fitted, beside the patches themselves.
+
+    least_patches_an_epoch: a smaller study goes round several times, its patches varied anew each time.
+    """
 
     model: str = "smearnet"
     epochs: int = 40
+    least_patches_an_epoch: int = 512
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
@@ -75,8 +78,7 @@ def fit_network(
         on_epoch: told the number of epochs done.
     """
     train, held = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
-    # A small study goes round several times an epoch: each round varies its patches anew.
-    repeats = -(-MIN_PATCHES_AN_EPOCH // train.size)
+    repeats = -(-recipe.least_patches_an_epoch // train.size)
     model = _compiled(n_labels, repeats * train.size, recipe)
     weights = class_weights(labels[train], n_labels)
     rng = np.random.default_rng(recipe.seed)
