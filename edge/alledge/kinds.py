@@ -4,8 +4,8 @@ Platelets hold no nucleus. Their granules take the dye, but a disc of 2 to 4 um 
 human white cell holds the same DNA, once or twice over, so integrated density is the measure: what binds
 a third of the dye that the field's nuclei bind is none of them.
 
-Smudge (basket, Gumprecht) cells are nuclei burst in smearing: the same DNA spread wide, so large, pale
-beside the field's whole nuclei, and without an edge.
+Smudge (basket, Gumprecht) cells are nuclei burst in smearing: the same DNA spread wide, so large, and
+pale beside the field's whole nuclei.
 """
 
 from collections.abc import Sequence
@@ -33,9 +33,7 @@ _LEAST_SHARE: Final = 0.3  # of the chromatin of the field's typical nucleus
 _PALE_SMALL: Final = 0.5  # density of small nuclei, which are dense; platelets stay below
 _PALEST: Final = 0.2  # density of the palest nuclei seen, on overexposed pictures
 _PLATELET_UM: Final = 1.2  # across; less is dust
-_PALE: Final = 0.45  # of the field's typical density: burst, whatever its edge
-_PALE_AND_SOFT: Final = 0.62  # of the field's typical density: burst if its edge is soft too
-_SOFT: Final = 0.5  # crispness
+_BURST: Final = 0.5  # of the field's typical density: chromatin spread over twice the area
 
 
 def tell_kinds(nuclei: Sequence[Nucleus]) -> list[Kind]:
@@ -45,7 +43,7 @@ def tell_kinds(nuclei: Sequence[Nucleus]) -> list[Kind]:
         return [_kind(n, 0.0, 0.0) for n in nuclei]
     # The upper part, because smudges can outnumber whole cells on a slide of fragile blasts.
     density = float(np.percentile([n.density for n in whole], 75))
-    typical = [n.chromatin for n in whole if n.density >= _PALE_AND_SOFT * density]
+    typical = [n.chromatin for n in whole if n.density >= _BURST * density]
     return [_kind(n, density, float(np.median(typical))) for n in nuclei]
 
 
@@ -57,8 +55,7 @@ def _kind(nucleus: Nucleus, typical_density: float, typical_chromatin: float) ->
     if nucleus.density < _PALEST:
         return Kind.SMUDGE
     share = nucleus.density / typical_density if typical_density else 1.0
-    burst = share < _PALE or (share < _PALE_AND_SOFT and nucleus.crispness < _SOFT)
-    return Kind.SMUDGE if burst else Kind.WHITE_CELL
+    return Kind.SMUDGE if share < _BURST else Kind.WHITE_CELL
 
 
 def _too_little(nucleus: Nucleus, typical_chromatin: float) -> bool:

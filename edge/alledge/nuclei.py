@@ -34,8 +34,6 @@ class Nucleus:
     corner: (x, y) of the window in the working image.
     area_um2: of the mask.
     density: median chromatin density over the mask.
-    crispness: steepness of the rim per um over the density: 0.3 for a smear of chromatin, above 0.5
-        for a nucleus behind its membrane.
     cut: the frame cuts it.
     """
 
@@ -44,7 +42,6 @@ class Nucleus:
     corner: tuple[int, int]
     area_um2: float
     density: float
-    crispness: float
     cut: bool
 
     @property
@@ -87,35 +84,18 @@ def _in_group(
     nuclear = np.asarray((density > max(FAINTEST, _HALF_HEIGHT * darkest)) & (stained > 0), dtype=np.uint8)
     nuclear = fill_holes(nuclear, int(_HOLE_UM2 / pixel_um**2))
     labels, count = split_nuclei(nuclear, density, pixel_um)
-    steepness = _steepness(density, pixel_um)
     found = []
     for number in range(1, count + 1):
         mask = np.asarray(labels == number, dtype=np.uint8)
         own = np.asarray((stained > 0) & ((labels == 0) | (labels == number)), dtype=np.uint8)
-        found.append(_describe(mask, own, density, steepness, corner, frame, pixel_um))
+        found.append(_describe(mask, own, density, corner, frame, pixel_um))
     return found
 
 
-def _steepness(density: F32, pixel_um: float) -> F32:
-    """(h, w) float32 gradient of the density per micrometre."""
-    across = cv2.Sobel(density, cv2.CV_32F, 1, 0, scale=1 / 8)
-    down = cv2.Sobel(density, cv2.CV_32F, 0, 1, scale=1 / 8)
-    return np.asarray(cv2.magnitude(across, down) / pixel_um, dtype=np.float32)
-
-
 def _describe(
-    mask: U8,
-    stained: U8,
-    density: F32,
-    steepness: F32,
-    corner: tuple[int, int],
-    frame: tuple[int, ...],
-    pixel_um: float,
+    mask: U8, stained: U8, density: F32, corner: tuple[int, int], frame: tuple[int, ...], pixel_um: float
 ) -> Nucleus:
     """Measure one candidate."""
-    around = np.ones((3, 3), np.uint8)
-    rim = (cv2.dilate(mask, around) > 0) & (cv2.erode(mask, around, borderValue=0) == 0)
-    inside = density[mask > 0]
     rows, columns = np.nonzero(mask)
     left, right = columns.min() + corner[0], columns.max() + corner[0]
     top, bottom = rows.min() + corner[1], rows.max() + corner[1]
@@ -124,7 +104,6 @@ def _describe(
         stained=stained,
         corner=corner,
         area_um2=float(len(rows)) * pixel_um**2,
-        density=float(np.median(inside)),
-        crispness=float(np.median(steepness[rim])) / max(float(np.percentile(inside, 80)), FAINTEST),
+        density=float(np.median(density[mask > 0])),
         cut=bool(left <= 0 or top <= 0 or right >= frame[1] - 1 or bottom >= frame[0] - 1),
     )
