@@ -107,15 +107,15 @@ def test_an_interrupted_fit_goes_on_with_the_models_that_are_finished(
     tmp_path: Path, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    fit_network, fitted = fitting.fit_network, []
+    fit_one, fitted = fitting.Trainer.fit, []
 
     def interrupted_at_the_third(*arguments, **options):
         if len(fitted) == 2:
             raise KeyboardInterrupt
         fitted.append(1)
-        return fit_network(*arguments, **options)
+        return fit_one(*arguments, **options)
 
-    monkeypatch.setattr(fitting, "fit_network", interrupted_at_the_third)
+    monkeypatch.setattr(fitting.Trainer, "fit", interrupted_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         fit(make_patch_set(), out, BRIEF)
     with pytest.raises(RunUnusable, match="no finished run"):
@@ -124,7 +124,7 @@ def test_an_interrupted_fit_goes_on_with_the_models_that_are_finished(
         fit(make_patch_set(), out, BRIEF)
 
     fitted.clear()
-    monkeypatch.setattr(fitting, "fit_network", lambda *a, **o: fitted.append(1) or fit_network(*a, **o))
+    monkeypatch.setattr(fitting.Trainer, "fit", lambda *a, **o: fitted.append(1) or fit_one(*a, **o))
     resumed = fit(make_patch_set(), out, BRIEF, resume=True)
     assert len(fitted) == 2
     assert resumed.figures == outcome.figures

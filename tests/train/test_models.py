@@ -1,11 +1,24 @@
 """The seed network is kept exactly; smearnet is smaller and cheaper; both take what the device cuts."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from alltrain.backend import load_keras, package_versions
+from alltrain.datasets.dataset import PatchSet
 from alltrain.models import DEFAULT_MODEL, MODELS, count_macs
-from alltrain.training import Recipe, class_weights, evaluate, fit_network, predict_logits
+from alltrain.training import (
+    Fitted,
+    Recipe,
+    Trainer,
+    class_weights,
+    evaluate,
+    learning_rate_at,
+    predict_logits,
+    shuffled_batches,
+)
 from tests.train.patch_sets import make_patch_set
 
 keras = load_keras()
@@ -54,30 +67,33 @@ def test_every_network_gives_one_logit_a_label_for_a_patch_of_50_pixels(name: st
     assert (logits.shape, logits.dtype) == ((3, n_labels), np.float32)
 
 
-def test_padding_a_prediction_to_a_whole_batch_changes_nothing() -> None:
+def test_a_patch_gets_the_same_logits_in_any_company() -> None:
     model = MODELS[DEFAULT_MODEL](2)
     patches = make_patch_set().patches
     one_by_one = np.concatenate([predict_logits(model, patches[i : i + 1]) for i in range(5)])
     np.testing.assert_allclose(predict_logits(model, patches)[:5], one_by_one, rtol=1e-4, atol=1e-5)
+    assert predict_logits(model, patches[:0]).shape == (0, 2)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+def fit_once(study: PatchSet, held: np.ndarray, recipe: Recipe) -> Fitted:
+    return Trainer(2, recipe).fit(study.patches, study.labels, held, recipe)
+
+
+def test_a_fit_does_not_depend_on_what_its_trainer_fitted_before() -> None:
     study = make_patch_set(n_groups=2)
     held = np.arange(len(study)) % 4 == 0
-
-    def logits(seed: int) -> np.ndarray:
-        recipe = Recipe(epochs=1, least_patches_an_epoch=32, seed=seed)
-        return predict_logits(fit_network(study.patches, study.labels, held, 2, recipe).model, study.patches)
-
-    first = logits(3)
-    np.testing.assert_array_equal(first, logits(3))
-    assert not np.allclose(first, logits(4))
+    recipe = Recipe(epochs=1, least_patches_an_epoch=32)
+    trainer = Trainer(2, recipe)
+    runs = [trainer.fit(study.patches, study.labels, held, replace(recipe, seed=s)) for s in (3, 4, 3)]
+    first, other, again = (predict_logits(run.model, study.patches) for run in runs)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
 
 
 def test_fitting_learns_what_can_be_learnt_and_keeps_the_best_epoch() -> None:
     study = make_patch_set(n_groups=4, per_label=10)
     held = np.arange(len(study)) % 4 == 0
-    fitted = fit_network(study.patches, study.labels, held, 2, Recipe(epochs=4))
+    fitted = fit_once(study, held, Recipe(epochs=4))
     loss, accuracy = evaluate(predict_logits(fitted.model, study.patches[held]), study.labels[held])
     assert accuracy > 0.9
     assert loss == pytest.approx(fitted.epochs[fitted.best_epoch].validation_loss, abs=1e-4)
@@ -90,7 +106,7 @@ def test_training_stops_when_validation_no_longer_improves() -> None:
     held = np.arange(len(study)) % 4 == 0
     nonsense = np.random.default_rng(0).integers(0, 2, len(study))
     recipe = Recipe(epochs=30, least_patches_an_epoch=32, patience=1)
-    fitted = fit_network(study.patches, nonsense, held, 2, recipe, told.append)
+    fitted = Trainer(2, recipe).fit(study.patches, nonsense, held, recipe, told.append)
     assert len(fitted.epochs) < 30
     assert told == list(range(1, len(fitted.epochs) + 1))
 
@@ -104,3 +120,20 @@ def test_scarce_classes_weigh_as_much_as_common_ones() -> None:
 
 def test_the_versions_that_made_a_model_are_known() -> None:
     assert package_versions()["keras"] == keras.__version__
+
+
+def test_the_rate_warms_up_to_its_peak_and_falls_ever_after() -> None:
+    rates = [learning_rate_at(step, 200, 0.01) for step in range(200)]
+    assert max(rates) == pytest.approx(0.01)
+    assert rates[0] < 0.0021
+    top = rates.index(max(rates))
+    assert top <= 10
+    assert all(later <= earlier for earlier, later in pairwise(rates[top:]))
+    assert rates[-1] == pytest.approx(0.0005, rel=0.05)
+
+
+def test_an_epoch_shows_every_patch_equally_often_in_full_batches() -> None:
+    batches = shuffled_batches(np.arange(10, 23), 6, 8, np.random.default_rng(0))
+    assert batches.shape == (6, 8)
+    counts = np.bincount(batches.ravel(), minlength=23)[10:]
+    assert counts.min() >= counts.max() - 1

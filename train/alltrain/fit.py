@@ -20,7 +20,7 @@ from alltrain.metrics import Figure, interval_notes
 from alltrain.plan import Plan, Settings, describe, model_name, plan_splits
 from alltrain.results import FittedModel, Results, write_results
 from alltrain.run_folder import Course
-from alltrain.training import Fitted, fit_network, predict_logits
+from alltrain.training import Fitted, Trainer, predict_logits
 
 
 class Progress(Protocol):
@@ -54,6 +54,7 @@ class _Job:
     settings: Settings
     plan: Plan
     progress: Progress
+    trainer: Trainer
 
 
 def fit(
@@ -71,7 +72,9 @@ def fit(
         StorageFailed: `out` cannot be written.
     """
     plan = plan_splits(patch_set, settings)
-    job = _Job(patch_set, out, settings, plan, progress)
+    run_folder.refuse_taken(out, resume)
+    trainer = Trainer(len(patch_set.label_names), settings.recipe)
+    job = _Job(patch_set, out, settings, plan, progress, trainer)
     config = describe(patch_set, settings, plan)
     run_folder.start_run(out, config, resume)
     run_folder.write_patches(out, patch_set)
@@ -110,11 +113,10 @@ def _fit_and_save(job: _Job, fold: int | None) -> Course:
     # Each model starts from weights of its own; the one to ship from the seed itself.
     recipe = replace(recipe, seed=recipe.seed + (0 if fold is None else 1 + fold))
     takes_part = ~splits.has_role("test", fold)
-    fitted = fit_network(
+    fitted = job.trainer.fit(
         job.patch_set.patches[takes_part],
         job.patch_set.labels[takes_part],
         splits.has_role("validation", fold)[takes_part],
-        len(job.patch_set.label_names),
         recipe,
         lambda done: job.progress(what, done, recipe.epochs),
     )

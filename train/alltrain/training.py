@@ -1,15 +1,17 @@
 """One network fitted once: the recipe that every fold and the shipped model share.
 
 AdamW with a cosine schedule, a little label smoothing, classes weighted to count alike, patches varied
-anew in every epoch. Training stops when validation loss has not improved for `patience` epochs, and the
-weights of the best epoch are kept. Nothing here knows what a test fold is.
+anew each time they are shown. Training stops when validation loss has not improved for `patience` epochs,
+and the weights of the best epoch are kept. Nothing here knows what a test fold is.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import cos, pi
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from alledge.types import F32, F64, I64, U8
 from alltrain.augmentation import Augmentation, augment
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     import keras
 
 PREDICTION_BATCH: Final = 128
+_WARM_UP_SHARE: Final = 0.05
+_LAST_RATE: Final = 0.05  # of the peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Recipe:
     """Everything that decides how a network is fitted, beside the patches themselves.
 
     least_patches_an_epoch: a smaller study goes round several times, its patches varied anew each time.
+    learning_rate: at its peak.
     """
 
     model: str = "smearnet"
@@ -59,91 +64,109 @@ class Fitted:
     best_epoch: int
 
 
-def fit_network(
-    patches: U8,
-    labels: I64,
-    is_validation: np.typing.NDArray[np.bool_],
-    n_labels: int,
-    recipe: Recipe,
-    on_epoch: Callable[[int], None] | None = None,
-) -> Fitted:
-    """Fit one network on the patches that do not validate.
+class Trainer:
+    """Fits networks of one kind, one after the other.
 
-    Args:
-        patches: (N, 50, 50, 3) uint8 RGB, training and validation patches together, no others.
-        labels: (N,) int64.
-        is_validation: (N,) bool.
-        n_labels: number of logits.
-        recipe: how to fit; the same recipe and patches give the same weights on the same machine.
-        on_epoch: told the number of epochs done.
+    Keras takes seconds to compile a training step, and the step is the same for every fold. So it is
+    compiled once here, and each fit starts it anew with its own weights and an empty optimiser.
     """
-    train, held = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
-    repeats = -(-recipe.least_patches_an_epoch // train.size)
-    model = _compiled(n_labels, repeats * train.size, recipe)
-    weights = class_weights(labels[train], n_labels)
-    rng = np.random.default_rng(recipe.seed)
-    course: list[Epoch] = []
-    best_epoch, best_weights = 0, model.get_weights()
-    for index in range(recipe.epochs):
-        order = np.concatenate([rng.permutation(train) for _ in range(repeats)])
-        train_loss = _run_epoch(model, patches, labels, order, weights, recipe, rng)
-        loss, accuracy = evaluate(predict_logits(model, patches[held]), labels[held])
-        course.append(Epoch(train_loss, loss, accuracy))
-        if on_epoch is not None:
-            on_epoch(index + 1)
-        if loss <= min(epoch.validation_loss for epoch in course):
-            best_epoch, best_weights = index, model.get_weights()
-        if index - best_epoch >= recipe.patience:
-            break
-    model.set_weights(best_weights)
-    return Fitted(model, tuple(course), best_epoch)
 
-
-def _compiled(n_labels: int, n_shown: int, recipe: Recipe) -> "keras.Model":
-    keras = load_keras()
-    keras.utils.set_random_seed(recipe.seed)
-    model = MODELS[recipe.model](n_labels)
-    steps = recipe.epochs * -(-n_shown // recipe.batch_size)
-    warm_up = steps // 20
-    schedule = keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 10,
-        steps - warm_up,
-        alpha=0.1,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warm_up,
-    )
-    # jit_compile stays off: on two cores XLA makes an epoch twice as slow and costs seconds to compile.
-    model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        jit_compile=False,
-    )
-    return model
-
-
-def _run_epoch(
-    model: "keras.Model",
-    patches: U8,
-    labels: I64,
-    order: I64,
-    weights: F64,
-    recipe: Recipe,
-    rng: np.random.Generator,
-) -> float:
-    """Go once through the training patches in the order given; mean loss of the batches."""
-    one_hot = np.eye(weights.size, dtype=np.float32)
-    losses = []
-    for start in range(0, order.size, recipe.batch_size):
-        batch = order[start : start + recipe.batch_size]
-        truth = labels[batch]
-        model.reset_metrics()  # Keras would otherwise answer with the mean of all batches so far
-        loss = model.train_on_batch(
-            augment(patches[batch], rng, recipe.augmentation),
-            one_hot[truth],
-            sample_weight=weights[truth].astype(np.float32),
+    def __init__(self, n_labels: int, recipe: Recipe) -> None:
+        keras = load_keras()
+        self._build = MODELS[recipe.model]
+        self._n_labels = n_labels
+        self._network = self._build(n_labels)
+        # jit_compile stays off: on two cores XLA makes an epoch twice as slow and takes seconds to compile.
+        self._network.compile(
+            optimizer=keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
+            loss=keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=recipe.label_smoothing
+            ),
+            jit_compile=False,
         )
-        losses.append(float(loss))
-    return float(np.mean(losses))
+        self._network.optimizer.build(self._network.trainable_variables)
+
+    def fit(
+        self,
+        patches: U8,
+        labels: I64,
+        is_validation: npt.NDArray[np.bool_],
+        recipe: Recipe,
+        on_epoch: Callable[[int], None] | None = None,
+    ) -> Fitted:
+        """Fit one network on the patches that do not validate.
+
+        Args:
+            patches: (N, 50, 50, 3) uint8 RGB, training and validation patches together, no others.
+            labels: (N,) int64.
+            is_validation: (N,) bool.
+            recipe: how to fit; the same recipe and patches give the same weights on the same machine.
+            on_epoch: told the number of epochs done.
+        """
+        train, held = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
+        self._start_anew(recipe.seed)
+        weights = class_weights(labels[train], self._n_labels)
+        rng = np.random.default_rng(recipe.seed)
+        n_batches = -(-max(recipe.least_patches_an_epoch, train.size) // recipe.batch_size)
+        course: list[Epoch] = []
+        best_epoch, best_weights = 0, self._network.get_weights()
+        for index in range(recipe.epochs):
+            losses = []
+            for number, batch in enumerate(shuffled_batches(train, n_batches, recipe.batch_size, rng)):
+                step = index * n_batches + number
+                rate = learning_rate_at(step, recipe.epochs * n_batches, recipe.learning_rate)
+                varied = augment(patches[batch], rng, recipe.augmentation)
+                losses.append(self._step(varied, labels[batch], weights, rate))
+            loss, accuracy = evaluate(predict_logits(self._network, patches[held]), labels[held])
+            course.append(Epoch(float(np.mean(losses)), loss, accuracy))
+            if on_epoch is not None:
+                on_epoch(index + 1)
+            if loss <= min(epoch.validation_loss for epoch in course):
+                best_epoch, best_weights = index, self._network.get_weights()
+            if index - best_epoch >= recipe.patience:
+                break
+        return Fitted(self._with_weights(best_weights), tuple(course), best_epoch)
+
+    def _start_anew(self, seed: int) -> None:
+        load_keras().utils.set_random_seed(seed)
+        self._network.set_weights(self._build(self._n_labels).get_weights())
+        for variable in self._network.optimizer.variables:
+            variable.assign(np.zeros(variable.shape))
+
+    def _step(self, patches: F32, labels: I64, class_weight: F64, rate: float) -> float:
+        """One step of the optimiser; loss of the batch."""
+        self._network.optimizer.learning_rate = rate
+        self._network.reset_metrics()  # Keras would otherwise answer with the mean of all batches so far
+        one_hot = np.eye(class_weight.size, dtype=np.float32)[labels]
+        sample_weight = class_weight[labels].astype(np.float32)
+        return float(self._network.train_on_batch(patches, one_hot, sample_weight=sample_weight))
+
+    def _with_weights(self, weights: list[npt.NDArray[np.float32]]) -> "keras.Model":
+        model = self._build(self._n_labels)
+        model.set_weights(weights)
+        return model
+
+
+def learning_rate_at(step: int, n_steps: int, peak: float) -> float:
+    """Linear warm-up over the first steps, then half a cosine down to a small share of the peak.
+
+    Source: I. Loshchilov, F. Hutter, SGDR, ICLR 2017; without restarts.
+    """
+    n_warm_up = max(1, round(_WARM_UP_SHARE * n_steps))
+    if step < n_warm_up:
+        return peak * (step + 1) / n_warm_up
+    progress = (step - n_warm_up) / max(1, n_steps - n_warm_up)
+    return peak * (_LAST_RATE + (1 - _LAST_RATE) * (1 + cos(pi * progress)) / 2)
+
+
+def shuffled_batches(indices: I64, n_batches: int, batch_size: int, rng: np.random.Generator) -> I64:
+    """(n_batches, batch_size) of the indices, all shown equally often (to one), each round shuffled anew.
+
+    Every batch is full: a batch of another size would make the backend compile the step again.
+    """
+    n_rounds = -(-n_batches * batch_size // indices.size)
+    rounds = np.concatenate([rng.permutation(indices) for _ in range(n_rounds)])
+    return rounds[: n_batches * batch_size].reshape(n_batches, batch_size)
 
 
 def class_weights(labels: I64, n_labels: int) -> F64:
@@ -155,14 +178,13 @@ def class_weights(labels: I64, n_labels: int) -> F64:
 def predict_logits(model: "keras.Model", patches: U8) -> F32:
     """(N, L) float32 logits of (N, 50, 50, 3) uint8 RGB patches."""
     keras = load_keras()
-    parts = []
+    logits = np.zeros((len(patches), model.output_shape[-1]), dtype=np.float32)
     for start in range(0, len(patches), PREDICTION_BATCH):
-        batch = patches[start : start + PREDICTION_BATCH]
-        # One batch shape, padded, so that the backend traces the network once.
-        padded = np.zeros((PREDICTION_BATCH, *batch.shape[1:]), dtype=np.float32)
-        padded[: len(batch)] = batch
-        parts.append(keras.ops.convert_to_numpy(model.predict_on_batch(padded))[: len(batch)])
-    return np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, model.output_shape[-1]), "f4")
+        batch = slice(start, start + PREDICTION_BATCH)
+        # Called, not `predict`ed: nothing is compiled, which for a few hundred patches takes longest.
+        answer = model(patches[batch].astype(np.float32), training=False)
+        logits[batch] = keras.ops.convert_to_numpy(answer)
+    return logits
 
 
 def evaluate(logits: F32, labels: I64) -> tuple[float, float]:
