@@ -124,6 +124,15 @@ def test_ece_is_the_gap_that_was_put_in() -> None:
     assert figures["ece"].value == pytest.approx(0.3)
 
 
+def test_the_interval_of_ece_holds_it_though_noise_only_raises_it() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0, 1, 400)
+    ece = metrics.score(predictions_of([int(x) for x in rng.random(400) < p], list(p)))["ece"]
+    assert ece.value is not None
+    assert ece.ci95 is not None
+    assert 0 <= ece.ci95[0] < ece.value < ece.ci95[1] < 0.12
+
+
 def test_a_perfect_score_of_few_cells_still_has_a_wide_interval() -> None:
     figures = metrics.score(predictions_of([0, 1] * 6, [0.1, 0.9] * 6))
     for name in ("accuracy", "sensitivity", "auroc", "balanced_accuracy"):

@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 MIN_PATCHES_TO_CALIBRATE: Final = 20
 MIN_PER_SIDE_TO_CALIBRATE: Final = 5
 # A validation set without a single error is best explained by temperature 0: the bounds keep it humble.
-TEMPERATURE_BOUNDS: Final = (0.5, 10.0)
+TEMPERATURE_BOUNDS: Final = (0.25, 10.0)
 REVIEW_SHARE: Final = 0.05  # at most this share of validation patches goes to a person
 MIN_REVIEW_HALF_WIDTH: Final = 0.05
 DEFAULT_REVIEW_BAND: Final = (0.4, 0.6)

@@ -114,11 +114,13 @@ class Resampling:
         """Units to draw from."""
         return int(self.unit_of_patch.max()) + 1
 
-    def interval(self, statistic: Statistic) -> Interval | None:
+    def interval(self, statistic: Statistic, recentre: bool = False) -> Interval | None:
         """Percentile interval of a statistic of patch weights; None when hardly any resample has a value.
 
         statistic: (R, N) float64 weights of each patch in each resample -> (R,) float64, NaN where
-        the resample leaves it undefined (no positive drawn, say). Source: B. Efron, R. J. Tibshirani,
+        the resample leaves it undefined (no positive drawn, say).
+        recentre: move the interval by the bias that resampling adds, which matters for figures that
+        noise can only raise, such as a calibration error. Source: B. Efron, R. J. Tibshirani,
         An Introduction to the Bootstrap (1993), chapter 13; whole clusters as in A. C. Davison,
         D. V. Hinkley, Bootstrap Methods and their Application (1997), section 3.8.
         """
@@ -134,7 +136,10 @@ class Resampling:
         if defined.size < self.n_resamples / 2:
             return None
         low, high = np.quantile(defined, [0.025, 0.975])
-        return float(low), float(high)
+        bias = (
+            float(defined.mean() - statistic(np.ones((1, self.unit_of_patch.size)))[0]) if recentre else 0.0
+        )
+        return float(low) - bias, float(high) - bias
 
 
 def plan_resampling(groups: Sequence[str], seed: int, n_resamples: int = N_RESAMPLES) -> Resampling:

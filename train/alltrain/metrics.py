@@ -256,6 +256,13 @@ class _Judge:
         ends = floor if resampled is None else hull(resampled, floor)
         return Figure(value, ends, n, n_groups)
 
+    def error(self, statistic: Statistic) -> Figure:
+        """A figure that is never below zero and that noise can only raise."""
+        n, n_groups = self._rests_on(np.ones(len(self.groups), dtype=np.bool_))
+        value = self._value(statistic)
+        ends = self.resampling.interval(statistic, recentre=True)
+        return Figure(value, None if ends is None else (max(0.0, ends[0]), ends[1]), n, n_groups)
+
     def share(self, success: Mask, among: Mask, reason: str) -> Figure:
         """A proportion: Wilson, widened to the cluster bootstrap's interval where groups are resampled."""
         n, n_groups = self._rests_on(among)
@@ -349,7 +356,7 @@ def _figures_of_probabilities(predictions: Predictions, judge: _Judge) -> dict[s
 
     return {
         "macro_auroc": judge.figure(macro, "one class only"),
-        "ece": judge.figure(weighted_ece(confidence, right), "no cell"),
+        "ece": judge.error(weighted_ece(confidence, right)),
         "brier": judge.figure(weighted_brier(labels, p), "no cell"),
     }
 

@@ -37,6 +37,7 @@ _STYLE: Final[dict[str, object]] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e8eaef",
     "xtick.color": "#555b66",
     "ytick.color": "#555b66",

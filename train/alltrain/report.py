@@ -24,6 +24,7 @@ MAX_IMAGES: Final = 40
 # Shown large, in this order; the rest stand in the table.
 HEADLINES: Final = ("accuracy", "sensitivity", "specificity", "auroc")
 HEADLINES_WITHOUT_POSITIVES: Final = ("accuracy", "balanced_accuracy", "mcc", "macro_auroc")
+ACRONYMS: Final = frozenset({"auroc", "auprc", "f1", "mcc", "ece"})
 MEANINGS: Final = {
     "accuracy": "share of cells called by their label",
     "accuracy_without_review": "the same among cells that were not sent to review",
@@ -91,7 +92,7 @@ def _row(name: str, figure: Figure) -> FigureRow:
     if name.startswith("recall_"):
         label = name.removeprefix("recall_")
         return FigureRow(f"recall: {label}", f"share of {label} cells called {label}", figure)
-    shown = words.upper() if name in {"auroc", "auprc", "f1", "mcc", "ece"} else words.capitalize()
+    shown = words.upper() if name in ACRONYMS else words[0].upper() + words[1:].replace("auroc", "AUROC")
     return FigureRow(shown, MEANINGS[name], figure)
 
 
