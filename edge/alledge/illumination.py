@@ -28,9 +28,10 @@ PLASMA_LEVEL: Final = 230
 ILLUMINATION_VERSION: Final = "plasma-1"
 """Stored in each model card: a model fits only the pixel path it was trained through."""
 
-_SAMPLES_A_SIDE: Final = 200  # samples along the longer side of the frame; plasma needs no more
+_SAMPLES_A_SIDE: Final = 144  # samples along the longer side of the frame; plasma needs no more
 _TILES_A_SIDE: Final = 8  # a tile holds a few red cells and the plasma between them
 _GRID_A_SIDE: Final = 17  # nodes of the stored surface; bilinear between them errs below 0.2 %
+_GAIN_EVERY: Final = 16  # pixels between readings of the stored surface
 _MASK_FRACTION: Final = 0.10  # so much pure black is no lens shadow but a mask
 _PLASMA_BAND: Final = 0.06  # natural log; camera noise and JPEG stay within, the palest red cell does not
 _LOWEST_LEVEL: Final = 8.0  # a background darker than this carries no light to correct
@@ -70,19 +71,28 @@ class Illumination:
 
     def _gain(self, height: int, width: int, x0: float, y0: float, scale: float) -> F32:
         """(height, width, 3) float32 factor that brings the background to PLASMA_LEVEL."""
+        # Read every few pixels and enlarged: the background has no detail, and cv2.resize is quick.
+        every = max(1, min(_GAIN_EVERY, height, width))
         rows, columns = self.background.shape[:2]
         x_step = (columns - 1) / max(self.width - 1, 1)
         y_step = (rows - 1) / max(self.height - 1, 1)
-        to_nodes = np.array([[scale * x_step, 0.0, x0 * x_step], [0.0, scale * y_step, y0 * y_step]])
-        gain_at_nodes = (PLASMA_LEVEL / self.background).astype(np.float32)
-        gain = cv2.warpAffine(
-            gain_at_nodes,
+        middle = (every - 1) / 2 * scale
+        to_nodes = np.array(
+            [
+                [scale * every * x_step, 0.0, (x0 + middle) * x_step],
+                [0.0, scale * every * y_step, (y0 + middle) * y_step],
+            ]
+        )
+        size = (-(-width // every), -(-height // every))
+        coarse = cv2.warpAffine(
+            (PLASMA_LEVEL / self.background).astype(np.float32),
             to_nodes,
-            (width, height),
+            size,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        return np.asarray(gain, dtype=np.float32)
+        gain = cv2.resize(coarse, (size[0] * every, size[1] * every), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(gain, dtype=np.float32)[:height, :width]
 
 
 def estimate_illumination(frame_pixels: U8) -> Illumination:
@@ -148,7 +158,7 @@ def _fit_plasma(logs: F64) -> F64:
     height, width = logs.shape[:2]
     terms = _terms(np.linspace(-1, 1, width)[np.newaxis, :], np.linspace(-1, 1, height)[:, np.newaxis])
     flat_terms, flat_logs = terms.reshape(-1, 6), logs.reshape(-1, 3)
-    green = _envelope_of_tiles(terms, logs[..., 1])
+    green = _envelope_of_tiles(logs[..., 1])
     for _ in range(3):
         plasma = np.abs(flat_logs[:, 1] - flat_terms @ green) < _PLASMA_BAND
         if np.count_nonzero(plasma) < flat_terms.shape[1]:
@@ -160,21 +170,19 @@ def _fit_plasma(logs: F64) -> F64:
     return _ridge(flat_terms[plasma], flat_logs[plasma])
 
 
-def _envelope_of_tiles(terms: F64, green: F64) -> F64:
+def _envelope_of_tiles(green: F64) -> F64:
     """(6,) first surface through the brightest green of the tiles that hold plasma."""
-    height, width = green.shape
-    side = max(4, -(-max(height, width) // _TILES_A_SIDE))
-    heights, at = [], []
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            heights.append(np.percentile(green[top : top + side, left : left + side], 90))
-            middle = (min(top + side // 2, height - 1), min(left + side // 2, width - 1))
-            at.append(terms[middle])
-    level, places = np.array(heights)[:, np.newaxis], np.array(at)
-    weight = np.ones(len(heights))
+    rows, columns = min(_TILES_A_SIDE, green.shape[0]), min(_TILES_A_SIDE, green.shape[1])
+    height, width = green.shape[0] // rows, green.shape[1] // columns
+    tiles = green[: rows * height, : columns * width].reshape(rows, height, columns, width)
+    level = np.percentile(tiles.transpose(0, 2, 1, 3).reshape(rows * columns, -1), 90, axis=1)[:, np.newaxis]
+    x = ((np.arange(columns) + 0.5) * width - 0.5) * 2 / max(green.shape[1] - 1, 1) - 1
+    y = ((np.arange(rows) + 0.5) * height - 0.5) * 2 / max(green.shape[0] - 1, 1) - 1
+    places = _terms(x[np.newaxis, :], y[:, np.newaxis]).reshape(-1, 6)
+    weight = np.ones(len(level))
     for _ in range(6):
         surface = _ridge(places, level, weight)[:, 0]
-        below = surface @ places.T - level[:, 0]
+        below = places @ surface - level[:, 0]
         # Plasma is the upper envelope: a tile below the surface holds cells only.
         weight = np.where(below > _PLASMA_BAND, 0.05, 1.0)
     return surface

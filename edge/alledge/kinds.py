@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from alledge.nuclei import Nucleus
+from alledge.nuclei import SMALLEST_UM2, Nucleus
 
 
 class Kind(Enum):
@@ -26,7 +26,6 @@ class Kind(Enum):
     DEBRIS = auto()
 
 
-_LEAST_DIAMETER_UM: Final = 4.2  # no nucleus is smaller; platelets are 2 to 4 um
 _WHOLE_DIAMETER_UM: Final = 6.3  # nuclei that stand for the field; giant platelets seldom reach it
 _LEAST_CHROMATIN: Final = 9.0  # in um2 of unit density; a pyknotic erythroblast has 8 to 15, a lymphocyte 30
 _LEAST_SHARE: Final = 0.3  # of the chromatin of the field's typical nucleus
@@ -60,7 +59,7 @@ def _kind(nucleus: Nucleus, typical_density: float, typical_chromatin: float) ->
 
 def _too_little(nucleus: Nucleus, typical_chromatin: float) -> bool:
     """Whether it binds less dye than any nucleus."""
-    if nucleus.diameter_um < _LEAST_DIAMETER_UM or nucleus.chromatin < _LEAST_CHROMATIN:
+    if nucleus.area_um2 < SMALLEST_UM2 or nucleus.chromatin < _LEAST_CHROMATIN:
         return True
     if nucleus.cut:
         return False

@@ -18,6 +18,9 @@ from alledge.types import F32, U8
 FAINTEST: Final = 0.13
 """Chromatin density that is still stain: camera noise and the rims of red cells stay below."""
 
+SMALLEST_UM2: Final = 13.8
+"""Area of a disc of 4.2 um. No nucleus is smaller; platelets are 2 to 4 um across."""
+
 _BRIDGE_UM: Final = 1.2  # half the widest gap between lobes that are looked at together
 _SPECK_UM2: Final = 1.2  # less stain than that is dust
 _HOLE_UM2: Final = 12.0  # vacuoles and the eye of a ring-shaped nucleus
@@ -71,8 +74,11 @@ def find_nuclei(density: F32, pixel_um: float) -> list[Nucleus]:
         left, top, width, height = (int(value) for value in stats[index, :4])
         window = (slice(top, top + height), slice(left, left + width))
         group = np.where(labels[window] == index, stained[window], 0).astype(np.uint8)
-        if np.count_nonzero(group) * pixel_um**2 >= _SPECK_UM2:
+        area_um2 = np.count_nonzero(group) * pixel_um**2
+        if area_um2 >= SMALLEST_UM2:
             found += _in_group(density[window], group, (left, top), density.shape[:2], pixel_um)
+        elif area_um2 >= _SPECK_UM2:
+            found.append(_describe(group, group, density[window], (left, top), density.shape[:2], pixel_um))
     return found
 
 

@@ -6,7 +6,9 @@ lobes are parts of one cell. Size tells them apart, because nuclei have sizes: t
 within one cell's reach, and two whole nuclei side by side reach farther than any one.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final, TypeAlias
 
 import cv2
@@ -139,40 +141,45 @@ def _flood(depth: F32, summits: I64, pixel_um: float) -> Labels:
 def _join(labels: Labels, depth: F32, count: int, pixel_um: float) -> tuple[Labels, int]:
     """Join pieces, closest fit first, while what they make still fits into one cell."""
     groups = {n: _piece(labels == n, depth, pixel_um) for n in range(1, count + 1)}
-    owner = np.arange(count + 1, dtype=np.int32)
     waists = _waists(labels, depth, groups)
-    while True:
-        fits = [
-            (fit, a, b)
-            for a in groups
-            for b in groups
-            if a < b and (fit := _fit(groups[a], groups[b], waists.get((a, b), 0.0))) is not None
-        ]
-        if not fits:
+    owner = np.arange(count + 1, dtype=np.int32)
+    fits = {pair: _fit(groups[pair[0]], groups[pair[1]], waists.get(pair, 0.0)) for pair in _pairs(groups)}
+    while fits:
+        pair = min(fits, key=lambda pair: (fits[pair], pair))
+        if fits[pair] > _LARGEST_UM:
             break
-        _, a, b = min(fits)
+        a, b = pair
         groups[a] = _united(groups[a], groups.pop(b))
         owner[owner == b] = a
         waists = _renamed(waists, b, a)
+        fits = {
+            pair: _fit(groups[pair[0]], groups[pair[1]], waists.get(pair, 0.0)) if a in pair else fits[pair]
+            for pair in _pairs(groups)
+        }
     names = np.unique(owner[1:])
     table = np.concatenate([[0], np.searchsorted(names, owner[1:]) + 1]).astype(np.int32)
     return table[labels], len(names)
 
 
-def _fit(one: _Piece, other: _Piece, saddle_um: float) -> float | None:
-    """How far two pieces reach together, or None when they are two nuclei."""
-    if _gap(one.edge, other.edge) > _GAP_UM:
-        return None
+def _pairs(groups: Iterable[int]) -> list[tuple[int, int]]:
+    """Every two groups once, in order."""
+    return list(combinations(sorted(groups), 2))
+
+
+def _fit(one: _Piece, other: _Piece, saddle_um: float) -> float:
+    """How far two pieces reach together; infinity when they are two nuclei."""
+    if saddle_um == 0.0 and _gap(one.edge, other.edge) > _GAP_UM:
+        return np.inf
     reach = _reach(np.vstack([one.edge, other.edge]))
     dented = saddle_um >= _HARDLY_WAISTED * min(one.summit_um, other.summit_um)
-    return reach if reach <= (_LARGEST_UM if dented else REACH_UM) else None
+    return reach if reach <= (_LARGEST_UM if dented else REACH_UM) else np.inf
 
 
 def _piece(mask: npt.NDArray[np.bool_], depth: F32, pixel_um: float) -> _Piece:
     inner = mask.astype(np.uint8)
     rows, columns = np.nonzero(inner & (cv2.erode(inner, np.ones((3, 3), np.uint8), borderValue=0) == 0))
     edge = np.stack([columns, rows], axis=1).astype(np.float64) * pixel_um
-    return _Piece(edge[:: 1 + len(edge) // 120], float(depth[mask].max(initial=0.0)))
+    return _Piece(edge[:: 1 + len(edge) // 60], float(depth[mask].max(initial=0.0)))
 
 
 def _united(one: _Piece, other: _Piece) -> _Piece:

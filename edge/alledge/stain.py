@@ -25,7 +25,34 @@ _THIN, _THICK = 0.3, 1.6  # total optical density of what may be a red cell, one
 _LEAST_SHARE: Final = 0.02  # of the field; fewer coloured pixels name no red-cell colour
 _LEAST_SEPARATION: Final = 0.2  # sine of the angle to chromatin; red cells are never nearer
 
+_SAMPLES_A_SIDE: Final = 160
+_SHARE_STEP: Final = 0.02
+_SHARE_BINS: Final = 40
+_FIRST_BIN: Final = 2.5  # shares from -0.05, because haloes are brighter than plasma
+
 _DENSITY_OF_LEVEL: Final[F32] = -np.log(np.maximum(np.arange(256), 1) / PLASMA_LEVEL).astype(np.float32)
+
+
+def _unit(vectors: F64) -> F64:
+    """Vectors along the last axis, scaled to length one."""
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float64)
+
+
+def _directions() -> F64:
+    """(bins, bins, 3) unit direction of each bin of blue and red shares."""
+    shares = (np.arange(_SHARE_BINS) - _FIRST_BIN + 0.5) * _SHARE_STEP
+    blue, red = np.meshgrid(shares, shares, indexing="ij")
+    return _unit(np.stack([blue, 1.0 - blue - red, red], axis=-1))
+
+
+def _separations(directions: F64) -> F64:
+    """Sine of the angle to chromatin, 0 where it is too small for a red cell."""
+    sine = np.sqrt(np.maximum(1.0 - (directions @ _unit(np.array(CHROMATIN))) ** 2, 0.0))
+    return np.where(sine > _LEAST_SEPARATION, sine, 0.0)
+
+
+_DIRECTIONS: Final[F64] = _directions()
+_SEPARATION: Final[F64] = _separations(_DIRECTIONS)
 
 
 def optical_density(pixels: U8) -> F32:
@@ -42,24 +69,25 @@ def red_cell_direction(pixels: U8) -> F64:
     Returns:
         (3,) float64; a typical direction when the field shows too little colour to tell.
     """
-    step = max(1, round(max(pixels.shape[:2]) / 250))
-    density = optical_density(np.ascontiguousarray(pixels[::step, ::step])).reshape(-1, 3).astype(np.float64)
+    step = max(1, round(max(pixels.shape[:2]) / _SAMPLES_A_SIDE))
+    density = optical_density(np.ascontiguousarray(pixels[::step, ::step])).reshape(-1, 3)
     total = density.sum(axis=1)
     coloured = (total > _THIN) & (total < _THICK)
-    shares = _unit(np.array(_TYPICAL_RED_CELLS))
     if np.count_nonzero(coloured) < _LEAST_SHARE * total.size:
-        return shares
-    blue, red = (density[coloured] / total[coloured, np.newaxis])[:, [0, 2]].T
-    counts, blue_edges, red_edges = np.histogram2d(blue, red, bins=40, range=[[-0.05, 0.75], [-0.05, 0.75]])
-    counts = cv2.GaussianBlur(counts, (5, 5), 0)
-    blue_at, red_at = np.meshgrid(blue_edges[:-1] + 0.01, red_edges[:-1] + 0.01, indexing="ij")
-    candidates = np.stack([blue_at, 1.0 - blue_at - red_at, red_at], axis=-1)
-    candidates /= np.linalg.norm(candidates, axis=-1, keepdims=True)
-    separation = np.sqrt(np.maximum(1.0 - (candidates @ _unit(np.array(CHROMATIN))) ** 2, 0.0))
-    votes = counts * np.where(separation > _LEAST_SEPARATION, separation**2, 0.0)
+        return _unit(np.array(_TYPICAL_RED_CELLS))
+    shares = density[coloured] / total[coloured, np.newaxis]
+    votes = _count(shares[:, 0], shares[:, 2]) * _SEPARATION**2
     if votes.max() <= 0.0:
-        return shares
-    return np.asarray(candidates.reshape(-1, 3)[int(votes.argmax())], dtype=np.float64)
+        return _unit(np.array(_TYPICAL_RED_CELLS))
+    return np.asarray(_DIRECTIONS.reshape(-1, 3)[int(votes.argmax())], dtype=np.float64)
+
+
+def _count(blue: F32, red: F32) -> F64:
+    """(bins, bins) smoothed counts of blue and red shares."""
+    rows = np.clip((blue / _SHARE_STEP + _FIRST_BIN).astype(np.int64), 0, _SHARE_BINS - 1)
+    columns = np.clip((red / _SHARE_STEP + _FIRST_BIN).astype(np.int64), 0, _SHARE_BINS - 1)
+    counts = np.bincount(rows * _SHARE_BINS + columns, minlength=_SHARE_BINS**2).astype(np.float64)
+    return np.asarray(cv2.GaussianBlur(counts.reshape(_SHARE_BINS, _SHARE_BINS), (5, 5), 0), dtype=np.float64)
 
 
 def chromatin_density(pixels: U8, red_cells: F64) -> F32:
@@ -75,7 +103,3 @@ def chromatin_density(pixels: U8, red_cells: F64) -> F32:
     chromatin = _unit(np.array(CHROMATIN))
     across = _unit(chromatin - (chromatin @ red_cells) * red_cells)
     return np.asarray(cv2.transform(optical_density(pixels), across[np.newaxis, :]), dtype=np.float32)
-
-
-def _unit(vector: F64) -> F64:
-    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float64)
