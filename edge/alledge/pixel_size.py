@@ -25,7 +25,7 @@ from alledge.types import F32, F64, U8, PixelSize, PixelSizeSource
 RED_CELL_UM: Final = 7.2
 """Mean diameter of a red cell on a dried smear, in micrometres."""
 
-_NUCLEUS_UM: Final = 9.0  # across the stained part of a white cell, median over the annotated blasts
+_NUCLEUS_UM: Final = 10.0  # across the stained part of a white cell: median of five annotated sets
 _LONG_SIDE: Final = 640  # working size: a red cell is then 8 to 120 pixels wide for every camera seen
 _SMALLEST_RADIUS_PX: Final = 3.0
 _LARGEST_RADIUS: Final = 0.25  # of the shorter side: with larger cells there is no field to speak of
@@ -36,6 +36,9 @@ _MOST_RIM_PIXELS: Final = 4000
 _LEAST_RIM_PIXELS: Final = 40
 _FULL_CIRCLE: Final = 0.22  # of a circle's rim pixels in one bin make it a red cell seen
 _ENOUGH_RED_CELLS: Final = 2
+_FEW_RED_CELLS: Final = 12  # below, chance meetings of rims can beat the true ones
+_RIVAL: Final = 0.75  # of the highest summit: a lower one is no rival
+_NUCLEUS_SPREAD: Final = 0.5  # standard deviation of the natural log of nuclear diameters
 _PLAUSIBLE_UM: Final = (0.02, 1.5)  # a pixel: 100x objective on a fine sensor, to 20x shrunk for the web
 _ASSUMED_UM: Final = 0.15  # 100x objective on a 1/2 inch sensor of two megapixels
 _MASKED_UM: Final = 0.06  # C-NMC 2019: 100x objective, cells cut out at the full sensor resolution
@@ -73,12 +76,20 @@ def estimate_pixel_size(pixels: U8, illumination: Illumination) -> PixelSize:
         span /= 2.0
     chromatin = chromatin_density(small, red_cell_direction(small))
     nuclear = np.asarray(chromatin > _NUCLEAR, dtype=np.uint8)
-    radius, n_red_cells = _common_radius(_rims(small, chromatin), min(small.shape[:2]))
+    nucleus_px = _typical_nucleus(nuclear)
+    radius, n_red_cells = _common_radius(_rims(small, chromatin), min(small.shape[:2]), nucleus_px)
     if n_red_cells >= _ENOUGH_RED_CELLS:
-        pixel_um = RED_CELL_UM / (2.0 * radius * span)
-        if _PLAUSIBLE_UM[0] <= pixel_um <= _PLAUSIBLE_UM[1]:
-            return PixelSize(pixel_um, PixelSizeSource.RED_CELLS, n_red_cells)
-    return _from_nuclei(nuclear, span)
+        return _plausible(RED_CELL_UM / (2.0 * radius * span), PixelSizeSource.RED_CELLS, n_red_cells)
+    if nucleus_px > 0.0:
+        return _plausible(_NUCLEUS_UM / (nucleus_px * span), PixelSizeSource.NUCLEI, 0)
+    return PixelSize(_ASSUMED_UM, PixelSizeSource.ASSUMED)
+
+
+def _plausible(pixel_um: float, source: PixelSizeSource, n_red_cells: int) -> PixelSize:
+    """The size, if a microscope can have it."""
+    if _PLAUSIBLE_UM[0] <= pixel_um <= _PLAUSIBLE_UM[1]:
+        return PixelSize(pixel_um, source, n_red_cells)
+    return PixelSize(_ASSUMED_UM, PixelSizeSource.ASSUMED)
 
 
 def _rims(pixels: U8, chromatin: F32) -> _Rims:
@@ -116,14 +127,14 @@ def _rim_level(levels: U8) -> float:
     return float(np.sqrt(PLASMA_LEVEL * max(float(np.median(coloured)), 1.0)))
 
 
-def _common_radius(rims: _Rims, side: int) -> tuple[float, int]:
+def _common_radius(rims: _Rims, side: int, nucleus_px: float) -> tuple[float, int]:
     """The radius at which the rims' votes meet best, in pixels, and how many circles they draw there."""
     largest = _LARGEST_RADIUS * side
     count = len(rims.at)
     if count < _LEAST_RIM_PIXELS or largest <= _SMALLEST_RADIUS_PX:
         return 0.0, 0
     steps = int(np.log(largest / _SMALLEST_RADIUS_PX) / np.log(_RADIUS_STEP)) + 1
-    radii = _SMALLEST_RADIUS_PX * _RADIUS_STEP ** np.arange(steps)
+    radii = np.asarray(_SMALLEST_RADIUS_PX * _RADIUS_STEP ** np.arange(steps), dtype=np.float64)
     meeting = np.empty(steps)  # other rim pixels that agree with a rim pixel, beyond chance
     for index, radius in enumerate(radii):
         votes = _votes(rims, radius)
@@ -131,9 +142,29 @@ def _common_radius(rims: _Rims, side: int) -> tuple[float, int]:
         # Long rims meet more, and so do rims of neighbours: the root holds the balance.
         meeting[index] = (float((votes**2).sum()) / count - by_chance) / np.sqrt(radius)
     best = int(meeting.argmax())
-    full = 2.0 * np.pi * radii[best] * rims.thinning
-    seen = int(np.count_nonzero(_votes(rims, radii[best]) > max(_FULL_CIRCLE * full, 3.0)))
+    seen = _circles(rims, float(radii[best]))
+    if seen < _FEW_RED_CELLS and nucleus_px > 0.0:
+        best = _likeliest(meeting, radii, nucleus_px)
+        seen = _circles(rims, float(radii[best]))
     return float(radii[best] * _RADIUS_STEP ** _vertex(meeting, best)), seen
+
+
+def _circles(rims: _Rims, radius: float) -> int:
+    """How many places have enough votes to be the centre of a red cell."""
+    full = 2.0 * np.pi * radius * rims.thinning
+    return int(np.count_nonzero(_votes(rims, radius) > max(_FULL_CIRCLE * full, 3.0)))
+
+
+def _likeliest(meeting: F64, radii: F64, nucleus_px: float) -> int:
+    """Of the summits of a crop with few red cells, the one that makes its nuclei most usual."""
+    inner = meeting[1:-1]
+    summit = (inner >= meeting[:-2]) & (inner >= meeting[2:]) & (inner >= _RIVAL * meeting.max())
+    summits = 1 + np.flatnonzero(summit)
+    if len(summits) == 0:
+        return int(meeting.argmax())
+    nucleus_um = nucleus_px * RED_CELL_UM / (2.0 * radii[summits])
+    unusual = np.log(nucleus_um / _NUCLEUS_UM) / _NUCLEUS_SPREAD
+    return int(summits[int((meeting[summits] * np.exp(-0.5 * unusual**2)).argmax())])
 
 
 def _vertex(values: F64, at: int) -> float:
@@ -152,17 +183,12 @@ def _votes(rims: _Rims, radius: float) -> F64:
     return np.bincount(bins[:, 1] * width + bins[:, 0]).astype(np.float64)
 
 
-def _from_nuclei(nuclear: U8, span: float) -> PixelSize:
-    """The second best scale bar: nuclei vary twofold."""
+def _typical_nucleus(nuclear: U8) -> float:
+    """Median diameter in pixels of the lone nuclei in a mask, 0 where there are none."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(nuclear)
     wide, high = stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]
     area = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)
     lone = (area > 0.55 * wide * high) & (np.maximum(wide, high) < 1.5 * np.minimum(wide, high))
     lone &= area >= 0.2 * area.max(initial=0.0)
     lone &= area > np.pi * _SMALLEST_RADIUS_PX**2
-    if not lone.any():
-        return PixelSize(_ASSUMED_UM, PixelSizeSource.ASSUMED)
-    pixel_um = _NUCLEUS_UM / float(np.sqrt(4.0 / np.pi * np.median(area[lone]))) / span
-    if not _PLAUSIBLE_UM[0] <= pixel_um <= _PLAUSIBLE_UM[1]:
-        return PixelSize(_ASSUMED_UM, PixelSizeSource.ASSUMED)
-    return PixelSize(pixel_um, PixelSizeSource.NUCLEI)
+    return float(np.sqrt(4.0 / np.pi * np.median(area[lone]))) if lone.any() else 0.0
