@@ -47,7 +47,8 @@ def convert_to_int8(model: "keras.Model", representative: U8) -> bytes:
             f"The TFLite converter needs the TensorFlow backend, Keras runs on {keras.backend.backend()}.",
             "Unset KERAS_BACKEND; a model fitted on another backend loads as it is.",
         )
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for chatty in ("absl", "tensorflow"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _export(model, folder, representative.shape[1:])

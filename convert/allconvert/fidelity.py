@@ -240,7 +240,7 @@ def _share_change(
         n_flipped=n_flipped,
         margin=margin,
         resolution=1 / pairs.n,
-        n_needed=n_to_support(margin, n_flipped, pairs.n),
+        n_needed=n_to_support(margin, pairs),
     )
 
 
@@ -277,7 +277,7 @@ def _macro_recall(paired: PairedCalls, margin: float) -> Change | None:
         n_flipped=n_flipped,
         margin=margin,
         resolution=1 / (n * len(recalls)),
-        n_needed=n_to_support(margin, n_flipped, paired.labels.size),
+        n_needed=n_to_support(margin, count_pairs(float_right, int8_right)),
     )
 
 

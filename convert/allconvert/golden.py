@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from allconvert.isolated import ask_isolated
 from allconvert.paired import Mask
 from alledge.calls import make_calls
 from alledge.card import Card
-from alledge.classifier import Int8Network
+from alledge.classifier import dequantise
 from alledge.errors import FidelityRefused
+from alledge.flatbuffer import Tensor, read_graph
 from alledge.model_file import MIN_GOLDEN, Golden
 from alledge.types import I8, U8
 
@@ -44,8 +46,8 @@ def choose_golden(
         FidelityRefused: too few patches have a call that survives one step of int8.
     """
     candidates, is_turned = _enough_candidates(patches, n)
-    network = Int8Network(flatbuffer)
-    is_steady = keeps_call_one_step_off(network, network.int8_logits(candidates), card)
+    output = read_graph(flatbuffer).outputs[0]
+    is_steady = keeps_call_one_step_off(ask_isolated(flatbuffer, candidates), output, card)
     steady = np.flatnonzero(is_steady)
     if len(steady) < n:
         raise FidelityRefused(
@@ -55,17 +57,17 @@ def choose_golden(
         )
     chosen = steady[:n]
     golden_patches = candidates[chosen]
-    outputs = Int8Network(flatbuffer, kernels="reference").int8_logits(golden_patches)
+    outputs = ask_isolated(flatbuffer, golden_patches, kernels="reference")
     n_turned = int(is_turned[chosen].sum())
     choice = GoldenChoice(n, n_turned, len(candidates), int((~is_steady).sum()))
     return Golden(golden_patches, outputs), choice
 
 
-def keeps_call_one_step_off(network: Int8Network, int8_logits: I8, card: Card) -> Mask:
+def keeps_call_one_step_off(int8_logits: I8, output: Tensor, card: Card) -> Mask:
     """(N,) bool: label and review stay when logits move one step of int8 apart or together.
 
     For each label, its logit up and all others down, and the reverse: the probability of that label
-    cannot move further. int8_logits: (N, L).
+    of two labels cannot move further. int8_logits: (N, L); output: the tensor that they came from.
     """
     unguarded = replace(card, familiarity=None)
     no_patches = np.zeros((len(int8_logits), 0), dtype=np.uint8)
@@ -73,7 +75,7 @@ def keeps_call_one_step_off(network: Int8Network, int8_logits: I8, card: Card) -
     def calls(steps: I8) -> list[tuple[str, bool]]:
         moved = np.clip(int8_logits.astype(np.int16) + steps, -128, 127).astype(np.int8)
         return [
-            (call.label, call.review) for call in make_calls(network.dequantise(moved), no_patches, unguarded)
+            (call.label, call.review) for call in make_calls(dequantise(moved, output), no_patches, unguarded)
         ]
 
     as_they_are = calls(np.zeros(len(card.labels), dtype=np.int8))

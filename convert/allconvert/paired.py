@@ -6,13 +6,15 @@ because nearly all calls agree and only the few that flipped count.
 
 from dataclasses import dataclass
 from math import ceil, sqrt
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from alltrain.intervals import Z95, Interval, wilson_interval
+from alltrain.intervals import Interval, wilson_interval
 
 Mask = npt.NDArray[np.bool_]
+GROWTH: Final = 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,21 @@ def _correlation(counts: PairedCounts) -> float:
     return covariance / sqrt(margins)
 
 
-def n_to_support(margin: float, n_flipped: int, n: int) -> int:
-    """Patches needed before an interval around "no change" stays within the margin.
+def n_to_support(margin: float, seen: PairedCounts) -> int:
+    """About how many patches would show that nothing beyond the margin is lost, were there no net loss.
 
-    The variance of a paired change is the share of flips over n (R. J. Connett, J. A. Smith,
-    R. B. McHugh, Statistics in Medicine 6 (1987) 537-544), so n = z^2 x flips / margin^2. Where hardly
-    anything flipped, the share is (flips + 1) / (n + 2), and never fewer than 3 / margin patches are
-    asked for: the rule of three for an event never seen (J. A. Hanley, JAMA 249 (1983) 1743-1745).
+    The same shares as seen, with (flips + 1) / (n + 2) of the patches flipped, half of them each way:
+    the number from which the lower end of Newcombe's interval stays within the margin. To 5 %.
     """
-    share = (n_flipped + 1) / (n + 2)
-    return max(ceil(Z95**2 * share / margin**2), ceil(3 / margin))
+    share_flipped = (seen.lost + seen.gained + 1) / (seen.n + 2)
+    share_right = (seen.both + (seen.lost + seen.gained) / 2) / seen.n
+    n = ceil(1 / margin)
+    while newcombe_paired_interval(_expected(n, share_flipped, share_right))[0] < -margin:
+        n = ceil(n * GROWTH)
+    return n
+
+
+def _expected(n: int, share_flipped: float, share_right: float) -> PairedCounts:
+    each_way = ceil(n * share_flipped / 2)
+    both = min(max(round(n * share_right) - each_way, 0), max(n - 2 * each_way, 0))
+    return PairedCounts(both, each_way, each_way, max(n - both - 2 * each_way, 0))

@@ -21,13 +21,14 @@ from allconvert.audit import Audit, require_integers
 from allconvert.converter import METHOD, convert_to_int8
 from allconvert.fidelity import Comparison, PairedCalls, compare, pool
 from allconvert.golden import GoldenChoice, choose_golden
+from allconvert.isolated import ask_isolated
 from allconvert.paired import Mask
 from allconvert.representative import Representative, choose_representative
-from allconvert.verify import Check, check_kernels
+from allconvert.verify import Check, judge_answers
 from alledge import __version__
 from alledge.calls import make_calls
 from alledge.card import Card, Quantisation
-from alledge.classifier import Int8Network
+from alledge.classifier import dequantise, installed_runtimes
 from alledge.flatbuffer import read_graph
 from alledge.model_file import ModelFile, pack_model, parse_model
 from alledge.strict_json import Json
@@ -124,13 +125,16 @@ def _convert_and_call(run: Run, fold: int | None) -> tuple[Int8Model, PairedCall
     chosen = choose_representative(run.patches[training], run.labels[training], len(run.card.labels))
     flatbuffer = convert_to_int8(network, chosen.patches)
     audit = require_integers(flatbuffer)
-    int8 = Int8Network(flatbuffer)
-    calibration = calibrate(int8.logits(run.patches[validation]), run.labels[validation], _positive(run.card))
+    judged = validation | held_out
+    int8_logits = np.zeros((len(judged), len(run.card.labels)), dtype=np.float32)
+    int8_logits[judged] = dequantise(
+        ask_isolated(flatbuffer, run.patches[judged]), read_graph(flatbuffer).outputs[0]
+    )
+    calibration = calibrate(int8_logits[validation], run.labels[validation], _positive(run.card))
     int8_card = _calibrated(run.card, calibration)
     float_card = run.card if fold is None else _calibrated(run.card, run.calibrations[fold])
-    patches = run.patches[held_out]
-    float_logits = predict_logits(network, patches)
-    calls = _both_calls(run, held_out, float_logits, int8.logits(patches), float_card, int8_card)
+    float_logits = predict_logits(network, run.patches[held_out])
+    calls = _both_calls(run, held_out, float_logits, int8_logits[held_out], float_card, int8_card)
     return Int8Model(flatbuffer, audit, chosen, int8_card, calibration.notes), calls
 
 
@@ -222,7 +226,8 @@ def _seal(proof: Proof, name: str) -> tuple[Proof, bytes | None]:
 
 def check_here(model: ModelFile) -> tuple[Check, ...]:
     """The optimised kernels of the preferred runtime; the reference ones have just made the vectors."""
-    return (check_kernels(model, Int8Network(model.flatbuffer).runtime, "optimised"),)
+    answered = ask_isolated(model.flatbuffer, model.golden.patches)
+    return (judge_answers(model, answered, installed_runtimes()[0], "optimised"),)
 
 
 def finished_card(proof: Proof, name: str) -> Card:

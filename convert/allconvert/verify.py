@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from alledge.calls import make_calls
-from alledge.card import Card
-from alledge.classifier import Int8Network
+from alledge.classifier import Int8Network, dequantise
+from alledge.flatbuffer import read_graph
 from alledge.model_file import ModelFile
 from alledge.runtimes import KERNELS, Kernels, installed_runtimes, runtime_version
 from alledge.strict_json import Json
+from alledge.types import I8
 
 ALLOWED_STEPS: dict[Kernels, int] = {"reference": 0, "optimised": 1}
 
@@ -46,13 +47,18 @@ class Check:
 
 def check_kernels(model: ModelFile, runtime: str, kernels: Kernels) -> Check:
     """Run the golden vectors on one runtime. Raises RuntimeMissing when it cannot be imported."""
-    network = Int8Network(model.flatbuffer, runtime, kernels)
-    expected, answered = model.golden.outputs, network.int8_logits(model.golden.patches)
+    answered = Int8Network(model.flatbuffer, runtime, kernels).int8_logits(model.golden.patches)
+    return judge_answers(model, answered, runtime, kernels)
+
+
+def judge_answers(model: ModelFile, answered: I8, runtime: str, kernels: Kernels) -> Check:
+    """Hold what a runtime answered to the golden patches, (N, L) int8, against what it had to answer."""
+    expected, output = model.golden.outputs, read_graph(model.flatbuffer).outputs[0]
     steps = np.abs(answered.astype(np.int16) - expected.astype(np.int16))
     # Familiarity looks at the patch, not at the answer: the same for both, so left out here.
-    card: Card = replace(model.card, familiarity=None)
+    card = replace(model.card, familiarity=None)
     before, after = (
-        make_calls(network.dequantise(logits), model.golden.patches, card) for logits in (expected, answered)
+        make_calls(dequantise(logits, output), model.golden.patches, card) for logits in (expected, answered)
     )
     changed = sum((a.label, a.review) != (b.label, b.review) for a, b in zip(before, after, strict=True))
     return Check(

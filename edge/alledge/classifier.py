@@ -9,12 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from alledge.flatbuffer import read_graph
+from alledge.flatbuffer import Tensor, read_graph
 from alledge.model_file import ModelFile
 from alledge.runtimes import Kernels, installed_runtimes, open_interpreter
 from alledge.types import F32, I8, U8, ModelIdentity
 
-__all__ = ["Classifier", "Int8Network", "Kernels", "installed_runtimes", "open_classifier"]
+__all__ = ["Classifier", "Int8Network", "Kernels", "dequantise", "installed_runtimes", "open_classifier"]
 
 
 class Classifier(Protocol):
@@ -68,12 +68,7 @@ class Int8Network:
 
     def logits(self, patches: U8) -> F32:
         """(N, 50, 50, 3) uint8 RGB patches to (N, L) float32 logits."""
-        return self.dequantise(self.int8_logits(patches))
-
-    def dequantise(self, int8_logits: I8) -> F32:
-        """The real numbers that int8 logits stand for."""
-        steps = int8_logits.astype(np.float32) - np.float32(self._output.zero_point)
-        return np.float32(self._output.scales[0]) * steps
+        return dequantise(self.int8_logits(patches), self._output)
 
 
 class ModelClassifier:
@@ -112,6 +107,11 @@ def open_classifier(
 ) -> ModelClassifier:
     """Open a model for use. Raises RuntimeMissing when no runtime, or not the one named, is installed."""
     return ModelClassifier(model, Int8Network(model.flatbuffer, runtime, kernels, n_threads))
+
+
+def dequantise(int8_logits: I8, output: Tensor) -> F32:
+    """The real numbers (N, L) float32 that the int8 logits of an output tensor stand for."""
+    return np.float32(output.scales[0]) * (int8_logits.astype(np.float32) - np.float32(output.zero_point))
 
 
 def _index_of(details: list[dict[str, object]]) -> int:

@@ -1,0 +1,155 @@
+"""Networks made to quantise badly: the float one is as good as ever, and the int8 one must never ship."""
+
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from allconvert.audit import require_integers
+from allconvert.cli import app
+from allconvert.converter import convert_to_int8
+from alledge.command_line import run_app
+from alledge.errors import FidelityRefused
+from tests.convert.conftest import made_patches
+from tests.edge.tiny_model import DYNAMIC_RANGE, FLOAT, TinyNetwork, Type
+
+PATCHES = made_patches(np.arange(40) % 2, seed=1)
+
+
+def stretch_channels(model: Any) -> None:
+    """One map of each convolution a thousand times larger, the next layer's weights that much smaller.
+
+    ReLU lets factors above 0 through, so the float network computes the same; in int8 all other maps drown.
+    """
+    convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    for layer, following in pairwise(convolutions):
+        kernel, bias = layer.get_weights()
+        strongest = np.abs(kernel).sum(axis=(0, 1, 2)).argmax()
+        kernel[..., strongest] *= 1000
+        bias[strongest] *= 1000
+        layer.set_weights([kernel, bias])
+        kernel, bias = following.get_weights()
+        kernel[:, :, strongest] /= 1000
+        following.set_weights([kernel, bias])
+
+
+def add_one_huge_weight(model: Any) -> None:
+    """A logit weight a thousand times the rest, on a feature that is always zero."""
+    convolution = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)][-1]
+    kernel, bias = convolution.get_weights()
+    kernel[..., 0], bias[0] = 0, 0
+    convolution.set_weights([kernel, bias])
+    kernel, bias = model.get_layer("logits").get_weights()
+    kernel[0] = 1000 * np.abs(kernel).max()
+    model.get_layer("logits").set_weights([kernel, bias])
+
+
+def saturate_logits(model: Any) -> None:
+    """Both logits far from zero by the same amount: the difference between them is lost in the steps."""
+    kernel, bias = model.get_layer("logits").get_weights()
+    model.get_layer("logits").set_weights([kernel, bias + 3000])
+
+
+SABOTAGE = {
+    "one huge channel": stretch_channels,
+    "one huge weight": add_one_huge_weight,
+    "logits far from zero": saturate_logits,
+}
+
+
+@pytest.mark.parametrize("name", SABOTAGE)
+def test_a_network_that_falls_apart_in_int8_is_refused_and_leaves_no_file(
+    name: str, run_path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sabotaged = tmp_path / "run"
+    shutil.copytree(run_path, sabotaged)
+    for file in (sabotaged / "model.keras", *(sabotaged / "folds").glob("*.keras")):
+        model = keras.models.load_model(file, compile=False)
+        SABOTAGE[name](model)
+        model.save(file)
+    out = tmp_path / "out"
+    out.mkdir()
+    status = quantise_by_command(sabotaged, out / "model.tflite")
+    error = capfd.readouterr().err.strip().splitlines()[-1]
+    assert status == 1
+    assert error.startswith("error[fidelity-refused]: ")
+    assert list(out.iterdir()) == []
+
+
+def quantise_by_command(run: Path, out: Path, *flags: str) -> int:
+    """The exit status of `allconvert quantize`, run within this process."""
+    import sys
+
+    kept, sys.argv = (
+        sys.argv,
+        ["allconvert", "quantize", str(run), "--out", str(out), "--margin", "0.1", *flags],
+    )
+    try:
+        run_app(app)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    finally:
+        sys.argv = kept
+
+
+def test_a_refusal_leaves_its_reasons_in_the_run_folder(run_path: Path, tmp_path: Path) -> None:
+    sabotaged = tmp_path / "run"
+    shutil.copytree(run_path, sabotaged)
+    model = keras.models.load_model(sabotaged / "model.keras", compile=False)
+    stretch_channels(model)
+    model.save(sabotaged / "model.keras")
+    older = tmp_path / "model.tflite"
+    older.write_bytes(b"an older model")
+    assert quantise_by_command(sabotaged, older, "--force") == 1
+    assert "refused" in (sabotaged / "quantisation" / "report.html").read_text()
+    assert '"verdict": "refused"' in (sabotaged / "quantisation" / "fidelity.json").read_text()
+    assert not older.exists()
+    assert (tmp_path / "model.tflite.old").read_bytes() == b"an older model"
+
+
+def network(*middle: Any) -> Any:
+    return keras.Sequential(
+        [
+            keras.Input((50, 50, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, activation="relu"),
+            *middle,
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+
+
+def test_an_operation_that_the_converter_leaves_in_float_is_found_in_the_file() -> None:
+    flatbuffer = convert_to_int8(network(layers.Activation(keras.ops.sin)), PATCHES)
+    with pytest.raises(FidelityRefused, match="partly float"):
+        require_integers(flatbuffer)
+
+
+def test_an_operation_without_tflite_form_is_named() -> None:
+    with pytest.raises(FidelityRefused, match="no operation Erf"):
+        convert_to_int8(network(layers.Activation(keras.ops.erf)), PATCHES)
+
+
+@pytest.mark.parametrize(
+    ("tiny", "words"),
+    [(FLOAT, "float32"), (DYNAMIC_RANGE, "dynamic-range"), (TinyNetwork(inner_type=Type.INT16), "16x8")],
+)
+def test_a_file_that_is_not_int8_all_through_is_called_what_it_is(tiny: TinyNetwork, words: str) -> None:
+    with pytest.raises(FidelityRefused, match=words):
+        require_integers(tiny.build())
+
+
+def test_an_audit_tells_operators_weights_and_sizes() -> None:
+    audit = require_integers(TinyNetwork().build())
+    assert audit.operators == {"FULLY_CONNECTED": 1, "QUANTIZE": 1}
+    assert [(tensor.type, tensor.shape, tensor.n_bytes) for tensor in audit.weights] == [
+        ("int8", (2, 7500), 15000)
+    ]
+    assert audit.n_weight_bytes == 15000
+    assert audit.largest_activation_bytes == 7500
