@@ -22,17 +22,17 @@ from alledge.types import F32, F64, U8
 class Augmentation:
     """How far patches are varied.
 
-    scale: greatest change of size either way (0.08 is 8 %). stain, tint: greatest change of the
+    scale: greatest change of size either way (0.12 is 12 %). stain, tint: greatest change of the
     logarithm of optical density, of all channels together and of each (0.7 is half to double).
     brightness: greatest change of density itself. shift_um: greatest shift along each axis.
     blur_um: greatest sigma. blurred_share: of the patches.
     """
 
-    scale: float = 0.08
+    scale: float = 0.12
     shift_um: float = 1.0
     stain: float = 0.7
-    tint: float = 0.3
-    brightness: float = 0.04
+    tint: float = 0.8
+    brightness: float = 0.08
     blur_um: float = 0.35
     blurred_share: float = 0.25
 
