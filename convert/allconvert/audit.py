@@ -61,7 +61,7 @@ def require_integers(flatbuffer: bytes) -> Audit:
     """The audit of a flatbuffer that is int8 all through.
 
     Raises FidelityRefused, naming what stands out, when a tensor is float, the graph has more than
-    8 bits, or an operator is none of TFLite's own.
+    8 bits, an operator is none of TFLite's own, or a dense layer has a scale a channel.
     """
     audit = audit_flatbuffer(flatbuffer)
     graph = read_graph(flatbuffer)
@@ -76,6 +76,12 @@ def require_integers(flatbuffer: bytes) -> Audit:
         raise FidelityRefused(
             f"The converter left the network {audit.precision} inside (at {names}).",
             "Replace the operation there by one with an int8 form.",
+        )
+    stray = [tensor.name for tensor in audit.weights if len(tensor.shape) == 2 and tensor.n_scales > 1]
+    if stray:
+        raise FidelityRefused(
+            f"The dense layer {stray[0].split(';')[0]} has a scale a channel, which tflite-runtime misreads.",
+            "Convert with a TensorFlow that can quantise dense layers as a whole (2.17 or later).",
         )
     return audit
 

@@ -38,6 +38,8 @@ class PatchContract:
 class Quantisation:
     """real = scale x (integer - zero point), at both ends, and what the ranges were measured on.
 
+    The integers that go in are the grey levels of the patch: their scale is 1, and the zero point is the
+    grey level that the network takes for nothing.
     representative_sha256: hash of the training patches that set the ranges, in their order.
     """
 
@@ -232,9 +234,11 @@ def _check_patch(patch: PatchContract) -> None:
 
 
 def _check_quantisation(quantisation: Quantisation) -> None:
-    for name, scale in (("input", quantisation.input_scale), ("output", quantisation.output_scale)):
-        if not scale > 0:
-            raise field_wrong(f"quantisation.{name}_scale", "above 0", scale)
+    if quantisation.input_scale != 1.0:
+        expected = "1, so that the bytes of a patch go in as they are"
+        raise field_wrong("quantisation.input_scale", expected, quantisation.input_scale)
+    if not quantisation.output_scale > 0:
+        raise field_wrong("quantisation.output_scale", "above 0", quantisation.output_scale)
     if not 0 <= quantisation.input_zero_point <= 255:
         raise field_wrong("quantisation.input_zero_point", "0 to 255", quantisation.input_zero_point)
     if not -128 <= quantisation.output_zero_point <= 127:

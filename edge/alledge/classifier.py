@@ -53,14 +53,13 @@ class Int8Network:
         self.runtime, self._interpreter = open_interpreter(flatbuffer, runtime, kernels, n_threads)
         self._input_index = _index_of(self._interpreter.get_input_details())
         self._output_index = _index_of(self._interpreter.get_output_details())
-        self._to_input = _input_table(self._input.scales[0], self._input.zero_point)
         self._buffer: U8 = np.empty(self._input.shape, dtype=np.uint8)
 
     def int8_logits(self, patches: U8) -> I8:
-        """(N, 50, 50, 3) uint8 RGB patches to (N, L) int8 logits."""
+        """(N, 50, 50, 3) uint8 RGB patches to (N, L) int8 logits. Grey levels go in as they are."""
         outputs = np.empty((len(patches), self._output.shape[-1]), dtype=np.int8)
         for row, patch in enumerate(patches):
-            np.take(self._to_input, patch, out=self._buffer[0])
+            self._buffer[0] = patch
             self._interpreter.set_tensor(self._input_index, self._buffer)
             self._interpreter.invoke()
             outputs[row] = self._interpreter.get_tensor(self._output_index)[0]
@@ -118,9 +117,3 @@ def _index_of(details: list[dict[str, object]]) -> int:
     index = details[0]["index"]
     assert isinstance(index, int | np.integer)
     return int(index)
-
-
-def _input_table(scale: float, zero_point: int) -> U8:
-    """(256,) uint8: the integer that stands for each grey level; the levels themselves at scale 1."""
-    integers = np.round(np.arange(256) / scale) + zero_point
-    return np.clip(integers, 0, 255).astype(np.uint8)

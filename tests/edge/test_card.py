@@ -91,6 +91,7 @@ WRONG = [
     ("patch.colour_order", "BGR"),
     ("patch.illumination_version", "another"),
     ("quantisation.input_scale", 0),
+    ("quantisation.input_scale", 0.5),
     ("quantisation.input_zero_point", 300),
     ("quantisation.output_zero_point", 128),
     ("quantisation.output_scale", -1),

@@ -75,14 +75,6 @@ def test_threads_do_not_change_the_answer(model: ModelFile, classifier: ModelCla
     )
 
 
-def test_an_input_scale_other_than_one_is_applied() -> None:
-    half = Int8Network(TinyNetwork(input_scale=2.0).build())
-    # real = scale x integer: at scale 2 the integer of grey 200 is 100, and the network sees 200 again.
-    patches = (tiny_patches(16) // 2 * 2).astype(np.uint8)
-    exact = Int8Network(TinyNetwork().build()).logits(patches)
-    assert half.logits(patches) == pytest.approx(exact, abs=2 * OUTPUT_SCALE)
-
-
 def test_a_result_can_be_bound_to_its_model(model: ModelFile, classifier: ModelClassifier) -> None:
     assert classifier.identity == model.identity
     assert classifier.labels == ("normal", "blast")

@@ -164,6 +164,11 @@ def test_a_card_that_misstates_the_quantisation_is_refused() -> None:
         pack(TinyNetwork(), quantisation=None)
 
 
+def test_a_network_that_wants_its_input_rescaled_is_refused() -> None:
+    with pytest.raises(ModelUnreadable, match="quantisation"):
+        pack(TinyNetwork(input_scale=2.0))
+
+
 def float_golden(golden: Golden) -> Golden:
     return Golden(golden.patches.astype(np.float32), golden.outputs)  # type: ignore[arg-type]
 
