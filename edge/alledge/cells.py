@@ -17,7 +17,7 @@ from alledge.kinds import Kind, tell_kinds
 from alledge.morphology import describe_cell
 from alledge.nuclei import find_nuclei
 from alledge.reduced import reduce_by
-from alledge.stain import chromatin_density, red_cell_direction
+from alledge.stain import TYPICAL_RED_CELLS, chromatin_density, red_cell_direction
 from alledge.types import F32, U8, CellsFound
 
 WORKING_UM: Final = 0.36
@@ -40,9 +40,9 @@ def find_cells(pixels: U8, illumination: Illumination, pixel_um: float) -> Cells
     """
     factor = max(1, min(int(WORKING_UM / pixel_um), min(pixels.shape[:2]) // _LEAST_SIDE_PX))
     reduced = reduce_by(pixels, illumination, factor)
-    density = _smooth(
-        chromatin_density(reduced.pixels, red_cell_direction(reduced.pixels)), pixel_um * factor
-    )
+    # Cut out on black there are no red cells to read their colour from.
+    red_cells = TYPICAL_RED_CELLS if illumination.masked else red_cell_direction(reduced.pixels)
+    density = _smooth(chromatin_density(reduced.pixels, red_cells), pixel_um * factor)
     nuclei = find_nuclei(density, pixel_um * factor)
     kinds = tell_kinds(nuclei)
     cells = [

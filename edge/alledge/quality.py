@@ -2,29 +2,57 @@
 
 The worst that a screening aid can do is to count cells in a picture that shows none. Each way of
 failing has a name and a sentence that tells a technician what to do.
+
+- Light: the level of the background, and how much of the frame is at the top of the scale.
+- Blood: a smear is clear plasma with matter on it that takes one family of colours, because haemoglobin
+  and the Romanowsky dyes all absorb green. Noise, text and landscapes do not.
+- Focus: blur once more by a known amount and see how much steepness is lost (the blur effect: Crete et
+  al., Proc SPIE 2007, 6492). Where an edge is blurred by s and then by r, its slope falls by
+  s / sqrt(s^2 + r^2) whatever its contrast, so s follows, in micrometres, on pale and dark slides alike.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from alledge.illumination import PLASMA_LEVEL, Illumination
-from alledge.reduced import Reduced, reduce_by
-from alledge.types import U8, Quality, Verdict
+from alledge.illumination import Illumination
+from alledge.reduced import reduce_by
+from alledge.stain import optical_density
+from alledge.types import F32, U8, Quality, Verdict
 
 _ADVICE: Final = {
     Verdict.OK: "The field can be judged.",
     Verdict.OUT_OF_FOCUS: "Turn the fine focus until the rims of the red cells are crisp.",
-    Verdict.TOO_DARK: "Open the condenser or turn the lamp up.",
-    Verdict.SATURATED: "Turn the lamp or the exposure down: the cells are washed out.",
+    Verdict.TOO_DARK: "Turn the lamp up or open the condenser.",
+    Verdict.SATURATED: "Turn the lamp or the exposure down: the picture is washed out.",
     Verdict.NO_SMEAR: "Move the slide: there are no cells here.",
-    Verdict.NOT_A_SMEAR: "This is no picture of a stained blood smear.",
+    Verdict.NOT_A_SMEAR: "Check the slide and the camera: this does not look like a stained blood smear.",
 }
 
-_LONG_SIDE: Final = 640
-_DARK: Final = 40.0  # level of the brightest parts, of 255
-_EMPTY: Final = 0.01  # fraction of the field covered by anything stained
+_WORKING_UM: Final = 0.36
+_ASSUMED_UM: Final = 0.1  # where no pixel size is known
+_LEAST_SIDE_PX: Final = 16
+_FOCUS_SIDE_PX: Final = 512  # the middle of the field is enough to judge focus by
+
+_DARK_LEVEL: Final = 60.0  # of 255; the darkest of 900 real fields has 135
+_SATURATED: Final = 0.25  # fraction of the frame at the top of the scale; overexposed real fields have 0.14
+_EMPTY: Final = 0.01  # fraction of the frame that is stained; the thinnest real field has 0.03
+_LEAST_PLASMA: Final = 0.08  # fraction of clear plasma; the most crowded real field has 0.17
+_LEAST_BLOOD: Final = 0.6  # fraction of the stained that has colours of blood
+_LEAST_NUCLEUS: Final = 0.2  # fraction of a cell cut out on black that has the colours of a nucleus
+_MOST_BLACK: Final = 0.1  # fraction that lets through less than 1 % of the light: no cell does
+_COLOUR_CAST: Final = 0.4  # of the lamp, natural log; the strongest filter seen has 0.23
+_SOFTEST_UM: Final = 1.05  # standard deviation of the blur; of 2100 real fields four exceed it
+
+_STAINED: Final = 0.25  # total optical density of the palest cells
+_BLACK: Final = 5.0  # total optical density
+_CLEAR: Final = 0.1  # optical density per channel of plasma with its noise
+_FINE_UM: Final = 0.3  # first blur, against noise
+_COARSE_UM: Final = 0.8  # second blur
+_EDGE_PERCENTILE: Final = 95.0  # of steepness: what is judged are edges
 
 
 def judge_quality(pixels: U8, illumination: Illumination, pixel_um: float | None) -> Quality:
@@ -36,27 +64,97 @@ def judge_quality(pixels: U8, illumination: Illumination, pixel_um: float | None
         pixel_um: micrometres per pixel where known.
 
     Returns:
-        The verdict with the figures it rests on: focus (steepest rims, per um), brightness (level of the
-        background, 0 to 1), and the fractions of the field that are saturated and stained.
+        The verdict with the figures it rests on: focus (1 / blur, per um), brightness (level of the
+        background, 0 to 1), and the fractions of the frame that are saturated and stained.
     """
-    reduced = reduce_by(pixels, illumination, max(1, round(max(pixels.shape[:2]) / _LONG_SIDE)))
-    brightness = float(illumination.background.mean()) / 255.0
-    saturated = float((pixels[::4, ::4].min(axis=2) >= 254).mean())
-    smear = float((reduced.pixels[..., 1] < PLASMA_LEVEL * 0.85).mean())
-    focus = _steepest(reduced) / (reduced.factor * (pixel_um or 0.15))
-    verdict = Verdict.OK
-    if brightness * 255.0 < _DARK:
-        verdict = Verdict.TOO_DARK
-    elif saturated > 0.9:
-        verdict = Verdict.SATURATED
-    elif smear < _EMPTY:
-        verdict = Verdict.NO_SMEAR
-    return Quality(verdict, _ADVICE[verdict], focus, brightness, saturated, smear)
+    frame_um = pixel_um if pixel_um is not None else _ASSUMED_UM
+    factor = max(1, min(int(_WORKING_UM / frame_um), min(pixels.shape[:2]) // _LEAST_SIDE_PX))
+    reduced = reduce_by(pixels, illumination, factor)
+    matter = _weigh_matter(reduced.pixels, illumination.masked)
+    blur_um = _blur_um(reduced.pixels, frame_um * factor)
+    level = float(illumination.background.mean())
+    saturated = float((pixels[::8, ::8].min(axis=2) >= 254).mean())
+    verdict = _verdict(level, saturated, matter, blur_um, illumination)
+    return Quality(
+        verdict, _ADVICE[verdict], 1.0 / max(blur_um, 1e-3), level / 255.0, saturated, matter.stained
+    )
 
 
-def _steepest(reduced: Reduced) -> float:
-    """The 99th percentile of the brightness gradient, as a fraction of the plasma level per pixel."""
-    green = np.ascontiguousarray(reduced.pixels[..., 1])
-    across = cv2.Sobel(green, cv2.CV_32F, 1, 0, scale=1 / 8)
-    down = cv2.Sobel(green, cv2.CV_32F, 0, 1, scale=1 / 8)
-    return float(np.percentile(cv2.magnitude(across, down), 99)) / PLASMA_LEVEL
+@dataclass(frozen=True, slots=True)
+class _Matter:
+    """Fractions of a frame: stained, clear plasma, black; and of the stained, in colours of blood."""
+
+    stained: float
+    plasma: float
+    black: float
+    blood: float
+
+
+def _verdict(
+    level: float, saturated: float, matter: _Matter, blur_um: float, illumination: Illumination
+) -> Verdict:
+    """The first of the failings that applies, gravest first."""
+    if illumination.masked:
+        return Verdict.OK if matter.stained * matter.blood >= _LEAST_NUCLEUS else Verdict.NOT_A_SMEAR
+    lamp = np.log(illumination.background.mean(axis=(0, 1)) / level)
+    strange = matter.black > _MOST_BLACK or float(np.abs(lamp).max()) > _COLOUR_CAST
+    strange = strange or matter.plasma < _LEAST_PLASMA
+    if level < _DARK_LEVEL:
+        return Verdict.TOO_DARK
+    if saturated > _SATURATED:
+        return Verdict.SATURATED
+    if matter.stained < _EMPTY:
+        return Verdict.NOT_A_SMEAR if strange else Verdict.NO_SMEAR
+    if strange:
+        return Verdict.NOT_A_SMEAR
+    if blur_um > _SOFTEST_UM:
+        return Verdict.OUT_OF_FOCUS
+    return Verdict.OK if matter.blood >= _LEAST_BLOOD else Verdict.NOT_A_SMEAR
+
+
+def _weigh_matter(pixels: U8, masked: bool) -> _Matter:
+    """What a normalised image is made of; in a masked one, what lies within the mask."""
+    sampled = np.ascontiguousarray(pixels[::3, ::3]).reshape(-1, 1, 3)
+    density = optical_density(sampled).reshape(-1, 3)
+    if masked:
+        density = density[sampled.reshape(-1, 3).any(axis=1)]
+    total = density.sum(axis=1)
+    stained = total > _STAINED
+    blood = _like_blood(density[stained], total[stained], masked)
+    return _Matter(
+        stained=float(stained.mean()),
+        plasma=float((np.abs(density) < _CLEAR).all(axis=1).mean()),
+        black=float((total > _BLACK).mean()),
+        blood=float(blood.mean()) if blood.size else 0.0,
+    )
+
+
+def _like_blood(density: F32, total: F32, masked: bool) -> npt.NDArray[np.bool_]:
+    """Which stained pixels have colours that blood can have: all of it absorbs green, none of it is grey."""
+    if masked:  # A nucleus behind an unknown lamp.
+        return np.asarray(density[:, 1] > 1.05 * np.maximum(density[:, 0], density[:, 2]), dtype=np.bool_)
+    blue, green, red = (density / total[:, np.newaxis]).T
+    coloured = (np.abs(green - 1 / 3) > 0.04) | (np.abs(blue - 1 / 3) > 0.04)
+    possible = (green > 0.26) & (blue > -0.15) & (blue < 0.5) & (red > -0.15) & (red < 0.68)
+    return np.asarray(coloured & possible, dtype=np.bool_)
+
+
+def _blur_um(pixels: U8, pixel_um: float) -> float:
+    """Standard deviation of the blur of the edges of an image."""
+    top = max(0, (pixels.shape[0] - _FOCUS_SIDE_PX) // 2)
+    left = max(0, (pixels.shape[1] - _FOCUS_SIDE_PX) // 2)
+    middle = pixels[top : top + _FOCUS_SIDE_PX, left : left + _FOCUS_SIDE_PX, 1].astype(np.float32)
+    fine = np.asarray(cv2.GaussianBlur(middle, (0, 0), max(_FINE_UM / pixel_um, 0.3)), dtype=np.float32)
+    coarse = np.asarray(cv2.GaussianBlur(fine, (0, 0), _COARSE_UM / pixel_um), dtype=np.float32)
+    before, after = _steepness(fine), _steepness(coarse)
+    edge = after >= np.percentile(after, _EDGE_PERCENTILE)
+    kept = float(after[edge].sum()) / max(float(before[edge].sum()), 1e-6)
+    kept = min(kept, 0.999)
+    return _COARSE_UM * kept / float(np.sqrt(1.0 - kept**2))
+
+
+def _steepness(image: F32) -> F32:
+    """Brightness gradient at every second pixel."""
+    across = cv2.Sobel(image, cv2.CV_32F, 1, 0, scale=1 / 8)[::2, ::2]
+    down = cv2.Sobel(image, cv2.CV_32F, 0, 1, scale=1 / 8)[::2, ::2]
+    return np.hypot(across, down).astype(np.float32)

@@ -20,7 +20,6 @@ CHROMATIN: Final = (0.08, 0.60, 0.32)
 """Shares of blue, green and red in the optical density of Romanowsky-stained nuclei; the shares on the
 darkest 1 % of 50 fields of seven microscopes lie within 0.1 of them."""
 
-_TYPICAL_RED_CELLS: Final = (0.33, 0.44, 0.23)  # shares where a field shows no red cell
 _THIN, _THICK = 0.3, 1.6  # total optical density of what may be a red cell, one or two deep
 _LEAST_SHARE: Final = 0.02  # of the field; fewer coloured pixels name no red-cell colour
 _LEAST_SEPARATION: Final = 0.2  # sine of the angle to chromatin; red cells are never nearer
@@ -51,6 +50,9 @@ def _separations(directions: F64) -> F64:
     return np.where(sine > _LEAST_SEPARATION, sine, 0.0)
 
 
+TYPICAL_RED_CELLS: Final[F64] = _unit(np.array([0.33, 0.44, 0.23]))
+"""Direction of red cells where a field shows none: the median over the same 50 fields."""
+
 _DIRECTIONS: Final[F64] = _directions()
 _SEPARATION: Final[F64] = _separations(_DIRECTIONS)
 
@@ -74,11 +76,11 @@ def red_cell_direction(pixels: U8) -> F64:
     total = density.sum(axis=1)
     coloured = (total > _THIN) & (total < _THICK)
     if np.count_nonzero(coloured) < _LEAST_SHARE * total.size:
-        return _unit(np.array(_TYPICAL_RED_CELLS))
+        return TYPICAL_RED_CELLS
     shares = density[coloured] / total[coloured, np.newaxis]
     votes = _count(shares[:, 0], shares[:, 2]) * _SEPARATION**2
     if votes.max() <= 0.0:
-        return _unit(np.array(_TYPICAL_RED_CELLS))
+        return TYPICAL_RED_CELLS
     return np.asarray(_DIRECTIONS.reshape(-1, 3)[int(votes.argmax())], dtype=np.float64)
 
 
