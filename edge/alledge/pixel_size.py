@@ -26,13 +26,13 @@ RED_CELL_UM: Final = 7.2
 """Mean diameter of a red cell on a dried smear, in micrometres."""
 
 _NUCLEUS_UM: Final = 10.0  # across the stained part of a white cell: median of five annotated sets
-_LONG_SIDE: Final = 640  # working size: a red cell is then 8 to 120 pixels wide for every camera seen
+_LONG_SIDE: Final = 560  # working size, within a factor 1.4: a red cell is then 8 to 120 pixels wide
 _SMALLEST_RADIUS_PX: Final = 3.0
 _LARGEST_RADIUS: Final = 0.25  # of the shorter side: with larger cells there is no field to speak of
-_RADIUS_STEP: Final = 1.06
+_RADIUS_STEP: Final = 1.08
 _BIN: Final = 0.3  # side of a vote bin over the radius; red cells are not perfect circles
 _SMALL_SIDE: Final = 320  # shorter frames are doubled, or a red cell would be ten pixels
-_MOST_RIM_PIXELS: Final = 4000
+_MOST_RIM_PIXELS: Final = 3000
 _LEAST_RIM_PIXELS: Final = 40
 _FULL_CIRCLE: Final = 0.22  # of a circle's rim pixels in one bin make it a red cell seen
 _ENOUGH_RED_CELLS: Final = 2
@@ -69,7 +69,8 @@ def estimate_pixel_size(pixels: U8, illumination: Illumination) -> PixelSize:
     """
     if illumination.masked:
         return PixelSize(_MASKED_UM, PixelSizeSource.ASSUMED)
-    reduced = reduce_by(pixels, illumination, max(1, round(max(pixels.shape[:2]) / _LONG_SIDE)))
+    halvings = max(0, round(float(np.log2(max(pixels.shape[:2]) / _LONG_SIDE))))
+    reduced = reduce_by(pixels, illumination, 2**halvings)
     small, span = reduced.pixels, float(reduced.factor)
     if max(small.shape[:2]) <= _SMALL_SIDE:
         small = np.asarray(cv2.resize(small, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)

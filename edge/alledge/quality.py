@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from alledge.illumination import Illumination
-from alledge.reduced import reduce_by
 from alledge.stain import optical_density
 from alledge.types import F32, U8, Quality, Verdict
 
@@ -35,7 +34,8 @@ _ADVICE: Final = {
 _WORKING_UM: Final = 0.36
 _ASSUMED_UM: Final = 0.1  # where no pixel size is known
 _LEAST_SIDE_PX: Final = 16
-_FOCUS_SIDE_PX: Final = 512  # the middle of the field is enough to judge focus by
+_SAMPLES_A_SIDE: Final = 200
+_FOCUS_SIDE_PX: Final = 384  # the middle of the field is enough to judge focus by
 
 _DARK_LEVEL: Final = 60.0  # of 255; the darkest of 900 real fields has 135
 _SATURATED: Final = 0.25  # fraction of the frame at the top of the scale; overexposed real fields have 0.14
@@ -67,11 +67,8 @@ def judge_quality(pixels: U8, illumination: Illumination, pixel_um: float | None
         The verdict with the figures it rests on: focus (1 / blur, per um), brightness (level of the
         background, 0 to 1), and the fractions of the frame that are saturated and stained.
     """
-    frame_um = pixel_um if pixel_um is not None else _ASSUMED_UM
-    factor = max(1, min(int(_WORKING_UM / frame_um), min(pixels.shape[:2]) // _LEAST_SIDE_PX))
-    reduced = reduce_by(pixels, illumination, factor)
-    matter = _weigh_matter(reduced.pixels, illumination.masked)
-    blur_um = _blur_um(reduced.pixels, frame_um * factor)
+    matter = _weigh_matter(pixels, illumination)
+    blur_um = _blur_um(pixels, _ASSUMED_UM if pixel_um is None else pixel_um)
     level = float(illumination.background.mean())
     saturated = float((pixels[::8, ::8].min(axis=2) >= 254).mean())
     verdict = _verdict(level, saturated, matter, blur_um, illumination)
@@ -112,15 +109,16 @@ def _verdict(
     return Verdict.OK if matter.blood >= _LEAST_BLOOD else Verdict.NOT_A_SMEAR
 
 
-def _weigh_matter(pixels: U8, masked: bool) -> _Matter:
-    """What a normalised image is made of; in a masked one, what lies within the mask."""
-    sampled = np.ascontiguousarray(pixels[::3, ::3]).reshape(-1, 1, 3)
+def _weigh_matter(pixels: U8, illumination: Illumination) -> _Matter:
+    """What a frame is made of; in a masked one, what lies within the mask."""
+    step = max(1, round(max(pixels.shape[:2]) / _SAMPLES_A_SIDE))
+    sampled = illumination.normalise(np.ascontiguousarray(pixels[::step, ::step]), scale=float(step))
     density = optical_density(sampled).reshape(-1, 3)
-    if masked:
+    if illumination.masked:
         density = density[sampled.reshape(-1, 3).any(axis=1)]
     total = density.sum(axis=1)
     stained = total > _STAINED
-    blood = _like_blood(density[stained], total[stained], masked)
+    blood = _like_blood(density[stained], total[stained], illumination.masked)
     return _Matter(
         stained=float(stained.mean()),
         plasma=float((np.abs(density) < _CLEAR).all(axis=1).mean()),
@@ -139,11 +137,15 @@ def _like_blood(density: F32, total: F32, masked: bool) -> npt.NDArray[np.bool_]
     return np.asarray(coloured & possible, dtype=np.bool_)
 
 
-def _blur_um(pixels: U8, pixel_um: float) -> float:
-    """Standard deviation of the blur of the edges of an image."""
-    top = max(0, (pixels.shape[0] - _FOCUS_SIDE_PX) // 2)
-    left = max(0, (pixels.shape[1] - _FOCUS_SIDE_PX) // 2)
-    middle = pixels[top : top + _FOCUS_SIDE_PX, left : left + _FOCUS_SIDE_PX, 1].astype(np.float32)
+def _blur_um(pixels: U8, frame_um: float) -> float:
+    """Standard deviation of the blur of the edges in the middle of a frame."""
+    factor = max(1, min(int(_WORKING_UM / frame_um), min(pixels.shape[:2]) // _LEAST_SIDE_PX))
+    pixel_um = frame_um * factor
+    side = _FOCUS_SIDE_PX * factor
+    top, left = (max(0, (size - side) // 2) for size in pixels.shape[:2])
+    green = np.ascontiguousarray(pixels[top : top + side, left : left + side, 1])
+    size = (green.shape[1] // factor, green.shape[0] // factor)
+    middle = cv2.resize(green, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     fine = np.asarray(cv2.GaussianBlur(middle, (0, 0), max(_FINE_UM / pixel_um, 0.3)), dtype=np.float32)
     coarse = np.asarray(cv2.GaussianBlur(fine, (0, 0), _COARSE_UM / pixel_um), dtype=np.float32)
     before, after = _steepness(fine), _steepness(coarse)
