@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from allconvert.folding import fold_rescaling
+from allconvert.rewriting import rewrite_for_int8
 from alledge.errors import FidelityRefused, RunUnusable, StorageFailed
 from alledge.quiet import quiet_stderr
 from alledge.types import F32, U8
@@ -50,9 +50,9 @@ def convert_to_int8(model: "keras.Model", representative: U8) -> bytes:
         logging.getLogger(chatty).setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        folded = fold_rescaling(model)
-        _export(folded.model, folder, representative.shape[1:])
-        return _convert(folder, folded.inputs(representative))
+        rewritten = rewrite_for_int8(model)
+        _export(rewritten.model, folder, representative.shape[1:])
+        return _convert(folder, rewritten.inputs(representative))
 
 
 def _export(model: "keras.Model", folder: str, patch_shape: tuple[int, ...]) -> None:
@@ -82,8 +82,8 @@ def _convert(folder: str, representative: F32) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.int8
-    # tflite-runtime 2.14 reads the first scale of a dense layer only, and answers wrongly without a word
-    # where there is one a channel (seen: 14 golden vectors of 256 a step off; docs/quantisation.md).
+    # Dense layers that could not be rewritten: tflite-runtime 2.14 reads the first of their scales only,
+    # and answers wrongly without a word where there is one a channel.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     try:
         flatbuffer: bytes = converter.convert()

@@ -6,8 +6,8 @@ What is judged twice over, on patches that no gradient saw:
    in float on its own test fold; pooled, that is every patch of the study;
 2. the network that ships, on the validation patches it was stopped and calibrated on.
 
-Both have to pass. Temperature, threshold and review band are fitted again on the int8 logits, since
-they are part of what ships. A refused model leaves a report in the RUN folder and no model file.
+Both have to pass. Temperature, threshold and review band are fitted to the int8 logits, since they
+are part of what ships. A refused model leaves a report in the RUN folder and no model file.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from allconvert.fidelity import Comparison, PairedCalls, compare, pool
 from allconvert.golden import GoldenChoice, choose_golden
 from allconvert.isolated import ask_isolated
 from allconvert.paired import Mask
+from allconvert.recalibration import recalibrate
 from allconvert.representative import Representative, choose_representative
 from allconvert.verify import Check, judge_answers
 from alledge import __version__
@@ -33,7 +34,7 @@ from alledge.flatbuffer import read_graph
 from alledge.model_file import ModelFile, pack_model, parse_model
 from alledge.strict_json import Json
 from alledge.types import F32, F64, I64, U8
-from alltrain.calibration import Calibration, calibrate
+from alltrain.calibration import Calibration
 from alltrain.run_folder import Run
 from alltrain.training import predict_logits
 
@@ -48,7 +49,6 @@ class Int8Model:
     audit: Audit
     representative: Representative
     card: Card
-    calibration_notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,17 +125,23 @@ def _convert_and_call(run: Run, fold: int | None) -> tuple[Int8Model, PairedCall
     chosen = choose_representative(run.patches[training], run.labels[training], len(run.card.labels))
     flatbuffer = convert_to_int8(network, chosen.patches)
     audit = require_integers(flatbuffer)
-    judged = validation | held_out
-    int8_logits = np.zeros((len(judged), len(run.card.labels)), dtype=np.float32)
-    int8_logits[judged] = dequantise(
-        ask_isolated(flatbuffer, run.patches[judged]), read_graph(flatbuffer).outputs[0]
-    )
-    calibration = calibrate(int8_logits[validation], run.labels[validation], _positive(run.card))
-    int8_card = _calibrated(run.card, calibration)
+    asked = validation | held_out
+    float_logits = _spread(predict_logits(network, run.patches[asked]), asked)
+    int8_logits = ask_isolated(flatbuffer, run.patches[asked])
+    real_logits = _spread(dequantise(int8_logits, read_graph(flatbuffer).outputs[0]), asked)
     float_card = run.card if fold is None else _calibrated(run.card, run.calibrations[fold])
-    float_logits = predict_logits(network, run.patches[held_out])
-    calls = _both_calls(run, held_out, float_logits, int8_logits[held_out], float_card, int8_card)
-    return Int8Model(flatbuffer, audit, chosen, int8_card, calibration.notes), calls
+    int8_card = recalibrate(
+        float_card, float_logits[validation], real_logits[validation], run.labels[validation]
+    )
+    calls = _both_calls(run, held_out, float_logits[held_out], real_logits[held_out], float_card, int8_card)
+    return Int8Model(flatbuffer, audit, chosen, int8_card), calls
+
+
+def _spread(logits: F32, asked: Mask) -> F32:
+    """Logits of the patches that were asked about, at their rows among all patches; zero elsewhere."""
+    spread = np.zeros((len(asked), logits.shape[1]), dtype=np.float32)
+    spread[asked] = logits
+    return spread
 
 
 def _calibrated(card: Card, calibration: Calibration) -> Card:

@@ -30,7 +30,6 @@ def proof_as_json(proof: Proof, sha256: str | None) -> dict[str, Json]:
                 proof.float_card.temperature, proof.float_card.threshold, proof.float_card.review_band
             ),
             "int8": _decision(card.temperature, card.threshold, card.review_band),
-            "notes": list(proof.int8_model.calibration_notes),
         },
         "representative": {
             "n": len(chosen.patches),
