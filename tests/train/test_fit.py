@@ -193,9 +193,9 @@ def test_four_sessions_two_of_them_without_blasts_can_be_judged() -> None:
         patch_ids=tuple(p for p, k in zip(study.patch_ids, keep, strict=True) if k),
     )
     plan = plan_splits(study, Settings(Recipe(), 5))
-    assert plan.splits.n_folds == 2
-    assert any("2 folds instead of 5" in note for note in plan.notes)
-    for fold in range(2):
+    assert plan.splits.n_folds == 4
+    assert any("4 folds instead of 5" in note for note in plan.notes)
+    for fold in range(4):
         assert set(study.labels[plan.splits.has_role("train", fold)]) == {0, 1}
         assert set(study.labels[plan.splits.has_role("validation", fold)]) == {0, 1}
 

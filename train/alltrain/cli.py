@@ -37,6 +37,13 @@ def fit(
     folds: Annotated[int, typer.Option(min=2, max=20, help="Folds; fewer when groups are too few.")] = 5,
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="At most; stops early by itself.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
+    rehearse: Annotated[
+        bool | None,
+        typer.Option(
+            "--rehearse/--no-rehearse",
+            help="Show rendered cells in training as well. Default: yes for smearnet, no for seed.",
+        ),
+    ] = None,
     no_groups: NoGroupsOption = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")] = False,
     as_json: JsonOption = False,
@@ -46,12 +53,15 @@ def fit(
     from alltrain.fit import fit as fit_model
     from alltrain.plan import Settings
     from alltrain.progress import Bars
+    from alltrain.rehearsal import N_FIELDS
     from alltrain.run_folder import refuse_taken
     from alltrain.training import Recipe
 
     _require_model(model)
     refuse_taken(out, resume)
-    settings = Settings(Recipe(model=model, epochs=epochs, seed=seed), folds)
+    rehearses = model == "smearnet" if rehearse is None else rehearse
+    recipe = Recipe(model=model, epochs=epochs, seed=seed, rehearsal_fields=N_FIELDS if rehearses else 0)
+    settings = Settings(recipe, folds)
     with Bars() as bars:
         patch_set = load_patches(
             data,

@@ -18,6 +18,7 @@ from alltrain.datasets.dataset import PatchSet, fingerprint
 from alltrain.judging import blank_card, card_with, judge, judge_out_of_fold, positive_indices
 from alltrain.metrics import Figure, interval_notes
 from alltrain.plan import Plan, Settings, describe, model_name, plan_splits
+from alltrain.rehearsal import can_rehearse, rehearsal_note, render_rehearsal
 from alltrain.results import FittedModel, Results, write_results
 from alltrain.run_folder import Course
 from alltrain.training import Fitted, Trainer, predict_logits
@@ -73,7 +74,7 @@ def fit(
     """
     plan = plan_splits(patch_set, settings)
     run_folder.refuse_taken(out, resume)
-    trainer = Trainer(len(patch_set.label_names), settings.recipe)
+    trainer, plan = _trainer(patch_set, settings, plan, progress)
     job = _Job(patch_set, out, settings, plan, progress, trainer)
     config = describe(patch_set, settings, plan)
     run_folder.start_run(out, config, resume)
@@ -92,6 +93,23 @@ def fit(
     write_results(out, Results(patch_set, plan, config, notes, folds, shipped, out_of_fold, verdict))
     progress("figures and report", 2, 2)
     return Outcome(out, verdict.figures, notes, plan.splits.n_folds)
+
+
+def _trainer(patch_set: PatchSet, settings: Settings, plan: Plan, progress: Progress) -> tuple[Trainer, Plan]:
+    """The trainer of all models, rehearsed where the recipe asks for it and the study allows it."""
+    recipe, n_labels = settings.recipe, len(patch_set.label_names)
+    if recipe.rehearsal_fields == 0 or not can_rehearse(patch_set):
+        return Trainer(n_labels, recipe), plan
+    rehearsal = render_rehearsal(
+        patch_set, recipe.rehearsal_fields, lambda done, total: progress("rendering cells", done, total)
+    )
+    trainer = Trainer(
+        n_labels,
+        recipe,
+        rehearsal,
+        lambda done: progress("learning rendered cells", done, recipe.rehearsal_epochs),
+    )
+    return trainer, replace(plan, notes=(*plan.notes, rehearsal_note(rehearsal)))
 
 
 def _fit_or_take_up(job: _Job, fold: int | None, blank: Card) -> FittedModel:

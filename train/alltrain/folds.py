@@ -76,8 +76,9 @@ def assign_folds(labels: I64, groups: Sequence[str], n_folds: int, seed: int) ->
     """Grouped stratified k-fold: every group in one fold, every class in every training side.
 
     labels: (N,) int64. Groups are dealt largest first to the fold where they leave the classes most
-    even; equal ones in an order that `seed` decides. Fewer folds are made, and a note says so, when a
-    class has fewer groups than folds were asked for.
+    even; equal ones in an order that `seed` decides. A class may be missing in a test fold (a session of
+    healthy people holds no blast), since figures are pooled over folds; leaving out less at a time leaves
+    more to learn from. Fewer folds are made, and a note says so, when there are fewer groups than folds.
 
     Raises:
         ValueError: n_folds is below 2.
@@ -93,13 +94,11 @@ def assign_folds(labels: I64, groups: Sequence[str], n_folds: int, seed: int) ->
             "All cells of one label come from a single group (patient, slide or session).",
             "Add a second group with that label, or pass --no-groups and read the figures as optimistic.",
         )
-    n_made = min(n_folds, scarce)
+    n_made = min(n_folds, len(counts))
     fold_of_group = _deal(counts, n_made, seed)
     notes: tuple[str, ...] = ()
     if n_made < n_folds:
-        notes = (
-            f"{n_made} folds instead of {n_folds}: the label with the fewest groups has {scarce} of them.",
-        )
+        notes = (f"{n_made} folds instead of {n_folds}: one group is held out at a time.",)
     return Folds(fold_of_group[group_of_patch], n_made, notes)
 
 
@@ -115,8 +114,8 @@ def _count_by_group(labels: I64, groups: Sequence[str]) -> tuple[I64, I64]:
 def _deal(counts: I64, n_folds: int, seed: int) -> I64:
     """Fold of each group. counts: (G, L) patches of each class in each group.
 
-    The scarcest class is dealt first, one group a fold, so that no fold lacks it and hence no training
-    side holds all of it; the others follow by size to where the class shares stay most even.
+    The scarcest class is dealt first, to folds that lack it, so that no fold holds all of a class and
+    every training side some; the others follow by size to where the class shares stay most even.
     """
     rng = np.random.default_rng(seed)
     shares = counts / counts.sum(axis=0)
@@ -127,10 +126,14 @@ def _deal(counts: I64, n_folds: int, seed: int) -> I64:
     fold_of_group = np.full(len(counts), -1, dtype=np.int64)
     for label in np.argsort((counts > 0).sum(axis=0), kind="stable"):
         for group in (g for g in order if fold_of_group[g] < 0 and counts[g, label] > 0):
-            # Folds that lack this class come first.
+            # Folds that lack this class come first, among equals the one with the fewest groups.
             fold = min(
                 range(n_folds),
-                key=lambda k: (n_groups_held[k, label] > 0, _unevenness(held, shares[group], k)),
+                key=lambda k: (
+                    n_groups_held[k, label] > 0,
+                    _unevenness(held, shares[group], k),
+                    int((fold_of_group == k).sum()),
+                ),
             )
             fold_of_group[group] = fold
             held[fold] += shares[group]

@@ -3,6 +3,9 @@
 AdamW with a cosine schedule, a little label smoothing, classes weighted to count alike, patches varied
 anew each time they are shown. Training stops when validation loss has not improved for `patience` epochs,
 and the weights of the best epoch are kept. Nothing here knows what a test fold is.
+
+With a rehearsal (rehearsal.py) every fit starts from weights that have learnt rendered cells, goes on at
+a gentler rate, and keeps a share of every batch rendered.
 """
 
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from alledge.types import F32, F64, I64, U8
 from alltrain.augmentation import Augmentation, augment
 from alltrain.backend import load_keras
 from alltrain.models import MODELS
+from alltrain.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     import keras
@@ -31,7 +35,9 @@ class Recipe:
     """Everything that decides how a network is fitted, beside the patches themselves.
 
     least_patches_an_epoch: a smaller study goes round several times, its patches varied anew each time.
-    learning_rate: at its peak.
+    learning_rate: at its peak. rehearsed_learning_rate: the same when training starts on rendered cells.
+    rehearsal_fields: phantom fields to render, 0 for none. rehearsal_epochs: on them alone, to start with.
+    rehearsal_share: of every later batch.
     """
 
     model: str = "smearnet"
@@ -43,6 +49,10 @@ class Recipe:
     label_smoothing: float = 0.05
     patience: int = 12
     seed: int = 0
+    rehearsal_fields: int = 0
+    rehearsal_epochs: int = 15
+    rehearsal_share: float = 0.25
+    rehearsed_learning_rate: float = 5e-4
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -64,14 +74,37 @@ class Fitted:
     best_epoch: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """Patches that a network is shown, and what weight each label has among them."""
+
+    patches: U8
+    labels: I64
+    indices: I64
+    class_weight: F64
+
+    def at(self, batch: I64) -> "_Shown":
+        """The patches at these indices."""
+        return _Shown(self.patches[batch], self.labels[batch], batch, self.class_weight)
+
+
 class Trainer:
     """Fits networks of one kind, one after the other.
 
     Keras takes seconds to compile a training step, and the step is the same for every fold. So it is
     compiled once here, and each fit starts it anew with its own weights and an empty optimiser.
+
+    rehearsal: rendered cells to start from and to keep seeing; learnt here, once for all fits.
+    on_epoch: told the number of rehearsal epochs done.
     """
 
-    def __init__(self, n_labels: int, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        n_labels: int,
+        recipe: Recipe,
+        rehearsal: Rehearsal | None = None,
+        on_epoch: Callable[[int], None] | None = None,
+    ) -> None:
         keras = load_keras()
         self._build = MODELS[recipe.model]
         self._n_labels = n_labels
@@ -85,6 +118,10 @@ class Trainer:
             jit_compile=False,
         )
         self._network.optimizer.build(self._network.trainable_variables)
+        self._rendered: _Shown | None = None
+        self._rehearsed_weights: list[npt.NDArray[np.float32]] | None = None
+        if rehearsal is not None:
+            self._rehearse(rehearsal, recipe, on_epoch)
 
     def fit(
         self,
@@ -105,18 +142,22 @@ class Trainer:
         """
         train, held = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
         self._start_anew(recipe.seed)
-        weights = class_weights(labels[train], self._n_labels)
+        real = _Shown(patches, labels, train, class_weights(labels[train], self._n_labels))
         rng = np.random.default_rng(recipe.seed)
-        n_batches = -(-max(recipe.least_patches_an_epoch, train.size) // recipe.batch_size)
+        n_rendered = round(recipe.rehearsal_share * recipe.batch_size) if self._rendered else 0
+        n_real = recipe.batch_size - n_rendered
+        n_batches = -(-max(recipe.least_patches_an_epoch, train.size) // n_real)
+        peak = recipe.rehearsed_learning_rate if self._rendered else recipe.learning_rate
         course: list[Epoch] = []
         best_epoch, best_weights = 0, self._network.get_weights()
         for index in range(recipe.epochs):
             losses = []
-            for number, batch in enumerate(shuffled_batches(train, n_batches, recipe.batch_size, rng)):
-                step = index * n_batches + number
-                rate = learning_rate_at(step, recipe.epochs * n_batches, recipe.learning_rate)
-                varied = augment(patches[batch], rng, recipe.augmentation)
-                losses.append(self._step(varied, labels[batch], weights, rate))
+            for number, batch in enumerate(shuffled_batches(train, n_batches, n_real, rng)):
+                rate = learning_rate_at(index * n_batches + number, recipe.epochs * n_batches, peak)
+                shown = [real.at(batch)]
+                if self._rendered is not None:
+                    shown.append(self._rendered.at(rng.choice(self._rendered.indices, n_rendered)))
+                losses.append(self._step(shown, rng, recipe, rate))
             loss, accuracy = evaluate(predict_logits(self._network, patches[held]), labels[held])
             course.append(Epoch(float(np.mean(losses)), loss, accuracy))
             if on_epoch is not None:
@@ -127,19 +168,39 @@ class Trainer:
                 break
         return Fitted(self._with_weights(best_weights), tuple(course), best_epoch)
 
+    def _rehearse(self, rehearsal: Rehearsal, recipe: Recipe, on_epoch: Callable[[int], None] | None) -> None:
+        """Learn the rendered cells alone; every later fit starts from these weights."""
+        indices = np.arange(rehearsal.labels.size)
+        rendered = _Shown(
+            rehearsal.patches, rehearsal.labels, indices, class_weights(rehearsal.labels, self._n_labels)
+        )
+        self._start_anew(recipe.seed)
+        rng = np.random.default_rng(recipe.seed)
+        n_batches = -(-indices.size // recipe.batch_size)
+        for index in range(recipe.rehearsal_epochs):
+            for number, batch in enumerate(shuffled_batches(indices, n_batches, recipe.batch_size, rng)):
+                step, n_steps = index * n_batches + number, recipe.rehearsal_epochs * n_batches
+                rate = learning_rate_at(step, n_steps, recipe.learning_rate)
+                self._step([rendered.at(batch)], rng, recipe, rate)
+            if on_epoch is not None:
+                on_epoch(index + 1)
+        self._rendered, self._rehearsed_weights = rendered, self._network.get_weights()
+
     def _start_anew(self, seed: int) -> None:
         load_keras().utils.set_random_seed(seed)
-        self._network.set_weights(self._build(self._n_labels).get_weights())
+        weights = self._rehearsed_weights or self._build(self._n_labels).get_weights()
+        self._network.set_weights(weights)
         for variable in self._network.optimizer.variables:
             variable.assign(np.zeros(variable.shape))
 
-    def _step(self, patches: F32, labels: I64, class_weight: F64, rate: float) -> float:
-        """One step of the optimiser; loss of the batch."""
+    def _step(self, shown: "list[_Shown]", rng: np.random.Generator, recipe: Recipe, rate: float) -> float:
+        """One step of the optimiser on patches varied anew; loss of the batch."""
         self._network.optimizer.learning_rate = rate
         self._network.reset_metrics()  # Keras would otherwise answer with the mean of all batches so far
-        one_hot = np.eye(class_weight.size, dtype=np.float32)[labels]
-        sample_weight = class_weight[labels].astype(np.float32)
-        return float(self._network.train_on_batch(patches, one_hot, sample_weight=sample_weight))
+        varied = augment(np.concatenate([part.patches for part in shown]), rng, recipe.augmentation)
+        one_hot = np.eye(self._n_labels, dtype=np.float32)[np.concatenate([part.labels for part in shown])]
+        weight = np.concatenate([part.class_weight[part.labels] for part in shown]).astype(np.float32)
+        return float(self._network.train_on_batch(varied, one_hot, sample_weight=weight))
 
     def _with_weights(self, weights: list[npt.NDArray[np.float32]]) -> "keras.Model":
         model = self._build(self._n_labels)

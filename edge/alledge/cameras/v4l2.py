@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 import cv2
+import numpy as np
+from cv2.typing import MatLike
 
 from alledge.cameras.source import ClosesOnExit
 from alledge.errors import CameraUnavailable
@@ -20,7 +22,7 @@ _CHECK_CABLE = "Check the cable and `ls /dev/video*`; close other programs that 
 class Capture(Protocol):
     """The part of `cv2.VideoCapture` that is used."""
 
-    def read(self) -> tuple[bool, U8]:
+    def read(self) -> tuple[bool, MatLike]:
         """Gives whether a frame arrived, and the frame, BGR."""
         ...
 
@@ -58,7 +60,7 @@ class V4l2Source(ClosesOnExit):
         arrived, pixels = self._capture.read()
         if not arrived:
             raise CameraUnavailable(f"{self._device} gives no frame.", _CHECK_CABLE)
-        return pixels
+        return np.asarray(pixels, dtype=np.uint8)
 
 
 def open_v4l2(device: str) -> V4l2Source:
