@@ -76,14 +76,15 @@ class Illumination:
         rows, columns = self.background.shape[:2]
         x_step = (columns - 1) / max(self.width - 1, 1)
         y_step = (rows - 1) / max(self.height - 1, 1)
-        middle = (every - 1) / 2 * scale
+        # The first reading lies one step before the window, so that nothing is extrapolated within it.
+        first = ((every - 1) / 2 - every) * scale
         to_nodes = np.array(
             [
-                [scale * every * x_step, 0.0, (x0 + middle) * x_step],
-                [0.0, scale * every * y_step, (y0 + middle) * y_step],
+                [scale * every * x_step, 0.0, (x0 + first) * x_step],
+                [0.0, scale * every * y_step, (y0 + first) * y_step],
             ]
         )
-        size = (-(-width // every), -(-height // every))
+        size = (-(-width // every) + 2, -(-height // every) + 2)
         coarse = cv2.warpAffine(
             (PLASMA_LEVEL / self.background).astype(np.float32),
             to_nodes,
@@ -92,7 +93,7 @@ class Illumination:
             borderMode=cv2.BORDER_REPLICATE,
         )
         gain = cv2.resize(coarse, (size[0] * every, size[1] * every), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(gain, dtype=np.float32)[:height, :width]
+        return np.ascontiguousarray(gain[every : every + height, every : every + width], dtype=np.float32)
 
 
 def estimate_illumination(frame_pixels: U8) -> Illumination:
@@ -128,11 +129,16 @@ def illumination_from_flat_field(empty_field: U8) -> Illumination:
         The background for frames of the same size, optics and exposure.
     """
     height, width = empty_field.shape[:2]
-    nodes = (min(_GRID_A_SIDE, width), min(_GRID_A_SIDE, height))
-    small = cv2.resize(empty_field, (nodes[0] * 8, nodes[1] * 8), interpolation=cv2.INTER_AREA)
-    smooth = cv2.GaussianBlur(cv2.medianBlur(small, 5), (0, 0), 6.0).astype(np.float32)
-    rows = np.linspace(0, smooth.shape[0] - 1, nodes[1]).round().astype(np.int64)
-    columns = np.linspace(0, smooth.shape[1] - 1, nodes[0]).round().astype(np.int64)
+    side = _GRID_A_SIDE * 8
+    small = cv2.resize(empty_field, (min(side, width), min(side, height)), interpolation=cv2.INTER_AREA)
+    logs = np.log(np.maximum(cv2.medianBlur(small, 5), 1).astype(np.float64))
+    terms = _terms_over(logs)
+    parabola = terms @ _ridge(terms.reshape(-1, 6), logs.reshape(-1, 3))
+    # What the parabola leaves is smoothed by itself: a blur across the edge would flatten the corners.
+    rest = cv2.GaussianBlur(logs - parabola, (0, 0), 6.0)
+    smooth = np.exp(parabola + rest).astype(np.float32)
+    rows = np.linspace(0, smooth.shape[0] - 1, min(_GRID_A_SIDE, height)).round().astype(np.int64)
+    columns = np.linspace(0, smooth.shape[1] - 1, min(_GRID_A_SIDE, width)).round().astype(np.int64)
     return _freeze(np.maximum(smooth[np.ix_(rows, columns)], _LOWEST_LEVEL), width, height)
 
 
@@ -153,10 +159,15 @@ def _terms(x: F64, y: F64) -> F64:
     return np.stack([one, x * one, y * one, x * x * one, x * y, y * y * one], axis=-1)
 
 
+def _terms_over(image: F64) -> F64:
+    """(h, w, 6) terms at each pixel of an image."""
+    height, width = image.shape[:2]
+    return _terms(np.linspace(-1, 1, width)[np.newaxis, :], np.linspace(-1, 1, height)[:, np.newaxis])
+
+
 def _fit_plasma(logs: F64) -> F64:
     """(6, 3) coefficients of the log background, from (h, w, 3) log samples."""
-    height, width = logs.shape[:2]
-    terms = _terms(np.linspace(-1, 1, width)[np.newaxis, :], np.linspace(-1, 1, height)[:, np.newaxis])
+    terms = _terms_over(logs)
     flat_terms, flat_logs = terms.reshape(-1, 6), logs.reshape(-1, 3)
     green = _envelope_of_tiles(logs[..., 1])
     for _ in range(3):
@@ -191,6 +202,6 @@ def _envelope_of_tiles(green: F64) -> F64:
 def _ridge(terms: F64, logs: F64, weight: F64 | None = None) -> F64:
     """(6, C) weighted least squares; slope and curvature are held near zero where little plasma shows."""
     weighted = terms if weight is None else terms * weight[:, np.newaxis]
-    # Worth one sample in 200: invisible where plasma is all over, decisive where it is one corner.
-    penalty = np.diag([0.0, 1.0, 1.0, 1.0, 1.0, 1.0]) * 0.005 * float(weighted[:, 0].sum())
+    # Worth one sample in 500: invisible where plasma is all over, decisive where it is one corner.
+    penalty = np.diag([0.0, 1.0, 1.0, 1.0, 1.0, 1.0]) * 0.002 * float(weighted[:, 0].sum())
     return np.asarray(np.linalg.solve(weighted.T @ terms + penalty, weighted.T @ logs), dtype=np.float64)

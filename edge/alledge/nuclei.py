@@ -11,7 +11,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from alledge.masks import fill_holes
+from alledge.masks import fill_round_holes
 from alledge.splitting import split_nuclei
 from alledge.types import F32, U8
 
@@ -88,7 +88,7 @@ def _in_group(
     """The candidates in one group of stain."""
     darkest = float(np.percentile(density[stained > 0], _DARK_PART))
     nuclear = np.asarray((density > max(FAINTEST, _HALF_HEIGHT * darkest)) & (stained > 0), dtype=np.uint8)
-    nuclear = fill_holes(nuclear, int(_HOLE_UM2 / pixel_um**2))
+    nuclear = fill_round_holes(nuclear, int(_HOLE_UM2 / pixel_um**2))
     labels, count = split_nuclei(nuclear, density, pixel_um)
     found = []
     for number in range(1, count + 1):

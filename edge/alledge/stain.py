@@ -12,6 +12,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from alledge.illumination import PLASMA_LEVEL
 from alledge.types import F32, F64, U8
@@ -21,6 +22,8 @@ CHROMATIN: Final = (0.08, 0.60, 0.32)
 darkest 1 % of 50 fields of seven microscopes lie within 0.1 of them."""
 
 _THIN, _THICK = 0.3, 1.6  # total optical density of what may be a red cell, one or two deep
+_GREEN_OF_NUCLEI: Final = 0.52  # share of green in the density of nuclei, at least
+_CYTOPLASM: Final = 0.4  # width of cytoplasm over the radius of the nucleus in it
 _LEAST_SHARE: Final = 0.02  # of the field; fewer coloured pixels name no red-cell colour
 _LEAST_SEPARATION: Final = 0.2  # sine of the angle to chromatin; red cells are never nearer
 
@@ -72,9 +75,9 @@ def red_cell_direction(pixels: U8) -> F64:
         (3,) float64; a typical direction when the field shows too little colour to tell.
     """
     step = max(1, round(max(pixels.shape[:2]) / _SAMPLES_A_SIDE))
-    density = optical_density(np.ascontiguousarray(pixels[::step, ::step])).reshape(-1, 3)
-    total = density.sum(axis=1)
-    coloured = (total > _THIN) & (total < _THICK)
+    density = optical_density(np.ascontiguousarray(pixels[::step, ::step]))
+    total = density.sum(axis=2)
+    coloured = (total > _THIN) & (total < _THICK) & ~_round_nuclei(density, total)
     if np.count_nonzero(coloured) < _LEAST_SHARE * total.size:
         return TYPICAL_RED_CELLS
     shares = density[coloured] / total[coloured, np.newaxis]
@@ -82,6 +85,16 @@ def red_cell_direction(pixels: U8) -> F64:
     if votes.max() <= 0.0:
         return TYPICAL_RED_CELLS
     return np.asarray(_DIRECTIONS.reshape(-1, 3)[int(votes.argmax())], dtype=np.float64)
+
+
+def _round_nuclei(density: F32, total: F32) -> npt.NDArray[np.bool_]:
+    """Where there may be cytoplasm: in reach of what is dark and nearly as green-absorbing as chromatin."""
+    dark = np.asarray((total > _THICK) & (density[..., 1] > _GREEN_OF_NUCLEI * total), dtype=np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(dark)
+    largest = int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
+    side = 2 * round(_CYTOPLASM * float(np.sqrt(largest / np.pi))) + 1
+    around = cv2.dilate(dark, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    return np.asarray(around > 0, dtype=np.bool_)
 
 
 def _count(blue: F32, red: F32) -> F64:
