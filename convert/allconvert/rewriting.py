@@ -55,10 +55,11 @@ def rewrite_for_int8(model: "keras.Model") -> Rewritten:
     ]
     layers, offset = _fold_rescaling(layers)
     layers = _dense_as_convolution(layers)
-    copies = [type(layer).from_config(layer.get_config()) for layer, _ in layers]
-    rewritten = keras.Sequential([keras.Input(model.input_shape[1:]), *copies], name=model.name)
-    for copy, (_, weights) in zip(copies, layers, strict=True):
-        copy.set_weights(weights)
+    # Layers that stay are the original's own; they get the weights that they have.
+    stack = [keras.Input(model.input_shape[1:]), *(layer for layer, _ in layers)]
+    rewritten = keras.Sequential(stack, name=model.name)
+    for layer, weights in layers:
+        layer.set_weights(weights)
     return Rewritten(rewritten, offset)
 
 
@@ -76,7 +77,10 @@ def _fold_rescaling(layers: list[Weighted]) -> tuple[list[Weighted], float]:
     folds = isinstance(convolution, keras.layers.Conv2D) and offset == round(offset) and -255 <= offset <= 0
     if not folds:
         return layers, 0.0
-    return [(convolution, [weights[0] * np.float32(scale), *weights[1:]]), *layers[2:]], offset
+    # The activation as it is, since one that Keras does not know cannot be made from a configuration.
+    config = convolution.get_config() | {"activation": convolution.activation}
+    rescaled = type(convolution).from_config(config)
+    return [(rescaled, [weights[0] * np.float32(scale), *weights[1:]]), *layers[2:]], offset
 
 
 def _dense_as_convolution(layers: list[Weighted]) -> list[Weighted]:

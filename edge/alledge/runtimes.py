@@ -90,7 +90,7 @@ def open_interpreter(
             )
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            reason = (str(error) or said.text).strip().splitlines()[0]
+            reason = (str(error) or said.text).strip().splitlines()[0].rstrip(".")
             raise ModelUnreadable(f"{name} refuses the model: {reason}.", "Convert the run again.") from error
     return name, interpreter
 

@@ -1,6 +1,8 @@
 """Networks made to quantise badly: the float one is as good as ever, and the int8 one must never ship."""
 
+import json
 import shutil
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -63,28 +65,39 @@ SABOTAGE = {
 
 
 @pytest.mark.parametrize("name", SABOTAGE)
-def test_a_network_that_falls_apart_in_int8_is_refused_and_leaves_no_file(
+def test_a_network_that_falls_apart_in_int8_is_refused_and_nothing_passes_for_its_model(
     name: str, run_path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    sabotaged = tmp_path / "run"
+    sabotaged, out = tmp_path / "run", tmp_path / "out"
     shutil.copytree(run_path, sabotaged)
     for file in (sabotaged / "model.keras", *(sabotaged / "folds").glob("*.keras")):
         model = keras.models.load_model(file, compile=False)
         SABOTAGE[name](model)
         model.save(file)
-    out = tmp_path / "out"
     out.mkdir()
-    status = quantise_by_command(sabotaged, out / "model.tflite")
+    (out / "model.tflite").write_bytes(b"an older model")
+
+    assert quantise_by_command(sabotaged, out / "model.tflite", "--force") == 1
     error = capfd.readouterr().err.strip().splitlines()[-1]
-    assert status == 1
     assert error.startswith("error[fidelity-refused]: ")
-    assert list(out.iterdir()) == []
+    assert [path.name for path in out.iterdir()] == ["model.tflite.old"]
+    assert (out / "model.tflite.old").read_bytes() == b"an older model"
+    # A channel that is too large may be refused by the optimised kernels before there is anything to judge.
+    if "No device could run" not in error or name != "one huge channel":
+        assert_reasons_are_told(sabotaged, error)
+
+
+def assert_reasons_are_told(run: Path, error: str) -> None:
+    assert error.startswith("error[fidelity-refused]: The int8 model is refused: ")
+    assert "report.html" in error
+    assert "No: refused" in (run / "quantisation" / "report.html").read_text()
+    record = json.loads((run / "quantisation" / "fidelity.json").read_text())
+    assert record["verdict"] == "refused"
+    assert record["objections"]
 
 
 def quantise_by_command(run: Path, out: Path, *flags: str) -> int:
     """The exit status of `allconvert quantize`, run within this process."""
-    import sys
-
     kept, sys.argv = (
         sys.argv,
         ["allconvert", "quantize", str(run), "--out", str(out), "--margin", "0.1", *flags],
@@ -95,21 +108,6 @@ def quantise_by_command(run: Path, out: Path, *flags: str) -> int:
         return int(ended.code or 0)
     finally:
         sys.argv = kept
-
-
-def test_a_refusal_leaves_its_reasons_in_the_run_folder(run_path: Path, tmp_path: Path) -> None:
-    sabotaged = tmp_path / "run"
-    shutil.copytree(run_path, sabotaged)
-    model = keras.models.load_model(sabotaged / "model.keras", compile=False)
-    stretch_channels(model)
-    model.save(sabotaged / "model.keras")
-    older = tmp_path / "model.tflite"
-    older.write_bytes(b"an older model")
-    assert quantise_by_command(sabotaged, older, "--force") == 1
-    assert "refused" in (sabotaged / "quantisation" / "report.html").read_text()
-    assert '"verdict": "refused"' in (sabotaged / "quantisation" / "fidelity.json").read_text()
-    assert not older.exists()
-    assert (tmp_path / "model.tflite.old").read_bytes() == b"an older model"
 
 
 def network(*middle: Any) -> Any:
