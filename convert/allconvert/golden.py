@@ -8,7 +8,6 @@ counted and left out; a network with too many of them is refused.
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 
@@ -21,9 +20,6 @@ from alledge.errors import FidelityRefused
 from alledge.flatbuffer import Tensor, read_graph
 from alledge.model_file import MIN_GOLDEN, Golden
 from alledge.types import I8, U8
-
-# One candidate in eight may be left out, because kernels lie more than a step apart on it.
-SPARE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,7 @@ def choose_golden(
     candidates, is_turned = _enough_candidates(patches, n)
     optimised = ask_isolated(flatbuffer, candidates)
     is_steady = keeps_call_one_step_off(optimised, read_graph(flatbuffer).outputs[0], card)
-    steady = np.flatnonzero(is_steady)[: n + n // SPARE]
+    steady = np.flatnonzero(is_steady)[: n + n // 2]
     if len(steady) < n:
         raise FidelityRefused(
             f"Calls hang on a single step of int8 for {1 - is_steady.mean():.0%} of patches: "
@@ -71,8 +67,8 @@ def choose_golden(
     near = np.flatnonzero(steps <= 1)
     if len(near) < n:
         raise FidelityRefused(
-            f"Kernels that round differently lie {steps.max()} steps of int8 apart on this network, and more "
-            f"than one on {np.mean(steps > 1):.0%} of patches.",
+            f"Kernels that round differently lie up to {steps.max()} steps of int8 apart, and more than one "
+            f"on {np.mean(steps > 1):.0%} of patches.",
             "Fit a network with fewer layers, or with activations of like size.",
         )
     chosen = steady[near[:n]]

@@ -79,7 +79,7 @@ def test_patches_on_which_kernels_lie_far_apart_are_left_out_or_the_network_is_r
     far = 20
     golden, choice = choose_golden(NETWORK, tiny_card(), patches)
     assert (len(golden.patches), choice.n_far) == (256, 20)
-    far = 40
+    far = 200
     with pytest.raises(FidelityRefused, match="2 steps of int8 apart"):
         choose_golden(NETWORK, tiny_card(), patches)
 
