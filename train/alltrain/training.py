@@ -52,7 +52,7 @@ class Recipe:
     rehearsal_fields: int = 0
     rehearsal_epochs: int = 15
     rehearsal_share: float = 0.25
-    rehearsed_learning_rate: float = 5e-4
+    rehearsed_learning_rate: float = 2e-4
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
