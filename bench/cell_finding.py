@@ -5,6 +5,7 @@ its centre (by the field's own pixel size), each detection used once, nearest pa
 detections near the border are ignored, and so are detections on what the annotators left open
 (smudges, uncertain ones). Boxes larger than 10 um are matched within half their shorter side.
 `--pictures OUT` writes a contact sheet of the misses (red) and false alarms (yellow) of each set.
+`--under CONDITION` changes every picture first, as another lamp, stain or camera would.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import csv
 import json
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import cv2
 import numpy as np
 
 from alledge.cells import find_cells
-from alledge.illumination import estimate_illumination
+from alledge.illumination import PLASMA_LEVEL, estimate_illumination
 from alledge.pixel_size import estimate_pixel_size
 from alledge.types import U8, Cell
 
@@ -148,6 +149,44 @@ SETS = {
 }
 
 
+def _stain(strength: float) -> Callable[[U8], U8]:
+    """Every optical density times a factor; plasma stays as it is."""
+
+    def change(pixels: U8) -> U8:
+        white = estimate_illumination(pixels)
+        density = -np.log(np.maximum(white.normalise(pixels), 1) / PLASMA_LEVEL)
+        return np.asarray(np.clip(PLASMA_LEVEL * np.exp(-strength * density), 0, 255), dtype=np.uint8)
+
+    return change
+
+
+def _lamp(blue: float, green: float, red: float) -> Callable[[U8], U8]:
+    """A lamp of another colour."""
+    return lambda pixels: np.asarray(np.clip(pixels * (blue, green, red), 0, 255), dtype=np.uint8)
+
+
+def _jpeg(pixels: U8) -> U8:
+    return np.asarray(
+        cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR),
+        dtype=np.uint8,
+    )
+
+
+CONDITIONS: dict[str, Callable[[U8], U8]] = {
+    "as it is": lambda pixels: pixels,
+    "yellow lamp": _lamp(0.65, 0.95, 1.05),
+    "blue lamp": _lamp(1.1, 0.95, 0.7),
+    "dim lamp": _lamp(0.55, 0.55, 0.55),
+    "pale stain": _stain(0.6),
+    "dark stain": _stain(1.4),
+    "JPEG 40": _jpeg,
+    "noise": lambda pixels: np.asarray(
+        np.clip(pixels + np.random.default_rng(0).normal(0, 8, pixels.shape), 0, 255), dtype=np.uint8
+    ),
+    "blur 3 px": lambda pixels: np.asarray(cv2.GaussianBlur(pixels, (0, 0), 3.0), dtype=np.uint8),
+}
+
+
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -172,9 +211,9 @@ def _all_but_middle(middle: Truth) -> tuple[Truth, ...]:
     )
 
 
-def score(one: Field, tally: Tally) -> None:
+def score(one: Field, tally: Tally, condition: str) -> None:
     """Add one field to a tally."""
-    pixels = np.asarray(cv2.imread(str(one.path)), dtype=np.uint8)
+    pixels = CONDITIONS[condition](np.asarray(cv2.imread(str(one.path)), dtype=np.uint8))
     height, width = pixels.shape[:2]
     illumination = estimate_illumination(pixels)
     pixel_um = estimate_pixel_size(pixels, illumination).pixel_um
@@ -261,6 +300,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sets", nargs="*", default=list(SETS))
+    parser.add_argument("--under", choices=list(CONDITIONS), default="as it is")
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -272,7 +312,7 @@ def main() -> None:
             continue
         tallies: dict[str, Tally] = {}
         for one in SETS[name](options.data):
-            score(one, tallies.setdefault(one.group, Tally()))
+            score(one, tallies.setdefault(one.group, Tally()), options.under)
         whole = Tally()
         for group, tally in sorted(tallies.items()):
             if len(tallies) > 1:

@@ -29,6 +29,7 @@ reach less far, and all of 148 pairs of annotated neighbours reach farther (docs
 
 _HARDLY_WAISTED: Final = 0.9  # of the smaller summit: one large dented nucleus
 _LARGEST_UM: Final = 20.0  # the largest blast or monocyte nucleus
+_TWO_CELLS_UM: Final = 22.0  # two blasts of 11 um side by side; what is narrower is not cut along pale lines
 _LEVELS: Final = (0.6, 0.7, 0.8)  # of the dark part: where pale lines are looked for
 _CALM_UM: Final = 0.8  # standard deviation of the blur under which texture disappears
 _CORE_UM2: Final = 30.0  # the dark part of the smallest nucleus
@@ -79,7 +80,7 @@ def _cut_along_pale_lines(piece: U8, density: F32, pixel_um: float) -> tuple[Lab
     """Cut what is wider than a cell where its density falls between parts that are nuclei themselves."""
     whole = piece.astype(np.int32)
     points = np.argwhere(piece > 0).astype(np.float64) * pixel_um
-    if _reach(points[:: 1 + len(points) // 500]) <= REACH_UM:
+    if _reach(points[:: 1 + len(points) // 500]) <= _TWO_CELLS_UM:
         return whole, 1
     # Blurred: chromatin texture is as deep as a pale line, but not as long.
     calm = np.asarray(cv2.GaussianBlur(density, (0, 0), _CALM_UM / pixel_um), dtype=np.float32)
