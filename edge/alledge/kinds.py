@@ -30,7 +30,7 @@ _WHOLE_DIAMETER_UM: Final = 6.3  # nuclei that stand for the field; giant platel
 _LEAST_CHROMATIN: Final = 9.0  # in um2 of unit density; a pyknotic erythroblast has 8 to 15, a lymphocyte 30
 _LEAST_SHARE: Final = 0.3  # of the chromatin of the field's typical nucleus
 _PALE_SMALL: Final = 0.5  # density of small nuclei, which are dense; platelets stay below
-_PALEST: Final = 0.2  # density of the palest nuclei seen, on overexposed pictures
+_PALEST: Final = 0.15  # density of the palest nuclei seen, on overexposed pictures
 _PLATELET_UM: Final = 1.2  # across; less is dust
 _BURST: Final = 0.5  # of the field's typical density: chromatin spread over twice the area
 

@@ -28,6 +28,8 @@ REACH_UM: Final = 17.5
 reach less far, and all of 148 pairs of annotated neighbours reach farther (docs/cells.md)."""
 
 _HARDLY_WAISTED: Final = 0.9  # of the smaller summit: one large dented nucleus
+_CLEAR_WAIST: Final = 0.65
+_WHOLE_UM2: Final = 50.0  # a disc of 8 um: no lobe is so large, not even of an eosinophil
 _LARGEST_UM: Final = 20.0  # the largest blast or monocyte nucleus
 _TWO_CELLS_UM: Final = 22.0  # two blasts of 11 um side by side; what is narrower is not cut along pale lines
 _LEVELS: Final = (0.6, 0.7, 0.8)  # of the dark part: where pale lines are looked for
@@ -39,9 +41,10 @@ _SPECK_UM: Final = 1.6  # radius of the smallest summit worth a cut
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
-    """Part of a clump: its edge pixels in micrometres, (n, 2), and the height of its summit."""
+    """Part of a clump: its edge pixels in micrometres, (n, 2), area, and the height of its summit."""
 
     edge: F64
+    area_um2: float
     summit_um: float
 
 
@@ -171,21 +174,24 @@ def _fit(one: _Piece, other: _Piece, saddle_um: float) -> float:
     """How far two pieces reach together; infinity when they are two nuclei."""
     if saddle_um == 0.0 and _gap(one.edge, other.edge) > _GAP_UM:
         return np.inf
+    waist = saddle_um / min(one.summit_um, other.summit_um)
+    if waist < _CLEAR_WAIST and min(one.area_um2, other.area_um2) > _WHOLE_UM2:
+        return np.inf
     reach = _reach(np.vstack([one.edge, other.edge]))
-    dented = saddle_um >= _HARDLY_WAISTED * min(one.summit_um, other.summit_um)
-    return reach if reach <= (_LARGEST_UM if dented else REACH_UM) else np.inf
+    return reach if reach <= (_LARGEST_UM if waist >= _HARDLY_WAISTED else REACH_UM) else np.inf
 
 
 def _piece(mask: npt.NDArray[np.bool_], depth: F32, pixel_um: float) -> _Piece:
     inner = mask.astype(np.uint8)
     rows, columns = np.nonzero(inner & (cv2.erode(inner, np.ones((3, 3), np.uint8), borderValue=0) == 0))
     edge = np.stack([columns, rows], axis=1).astype(np.float64) * pixel_um
-    return _Piece(edge[:: 1 + len(edge) // 60], float(depth[mask].max(initial=0.0)))
+    area = float(np.count_nonzero(mask)) * pixel_um**2
+    return _Piece(edge[:: 1 + len(edge) // 60], area, float(depth[mask].max(initial=0.0)))
 
 
 def _united(one: _Piece, other: _Piece) -> _Piece:
     edge = np.vstack([one.edge, other.edge])
-    return _Piece(edge, max(one.summit_um, other.summit_um))
+    return _Piece(edge, one.area_um2 + other.area_um2, max(one.summit_um, other.summit_um))
 
 
 def _reach(points: F64) -> float:
