@@ -162,7 +162,7 @@ def compare(paired: PairedCalls, margin: float, what: str) -> Comparison:
         n=agree.size,
         n_groups=n_groups,
         agreement=_agreement(agree, n_groups),
-        least_agreement=1 - FLIPS_PER_MARGIN * margin,
+        least_agreement=max(0.0, 1 - FLIPS_PER_MARGIN * margin),
         changes=(*_gated_changes(paired, margin), *_score_changes(paired)),
         flips=flips,
         flip_counts=_count_directions(flips),

@@ -30,6 +30,7 @@ from alledge import __version__
 from alledge.calls import make_calls
 from alledge.card import Card, Quantisation
 from alledge.classifier import dequantise, installed_runtimes
+from alledge.errors import RunUnusable
 from alledge.flatbuffer import read_graph
 from alledge.model_file import ModelFile, pack_model, parse_model
 from alledge.strict_json import Json
@@ -98,8 +99,9 @@ def quantise_run(
 
     Raises:
         FidelityRefused: the network cannot be made int8 at all, or its calls hang on single steps.
-        RunUnusable: a model of the run cannot be read.
+        RunUnusable: a model of the run cannot be read, or has no patches to be judged on.
     """
+    _require_roles(run)
     n_models = run.splits.n_folds + 1
     folds = []
     for fold in range(run.splits.n_folds):
@@ -115,6 +117,18 @@ def quantise_run(
     proof, data = _seal(proof, name)
     progress("golden vectors", 1, 1)
     return proof, data
+
+
+def _require_roles(run: Run) -> None:
+    """Raise RunUnusable when a model of the run has nothing to be quantised with or judged on."""
+    for fold in (None, *range(run.splits.n_folds)):
+        needed = ("train", "validation") if fold is None else ("train", "validation", "test")
+        lacking = [role for role in needed if not run.splits.has_role(role, fold).any()]
+        if lacking:
+            which = "The shipped model" if fold is None else f"Fold {fold}"
+            raise RunUnusable(
+                f"{which} of {run.path} has no {lacking[0]} patches.", "Fit again with more patches."
+            )
 
 
 def _convert_and_call(run: Run, fold: int | None) -> tuple[Int8Model, PairedCalls]:

@@ -1,5 +1,7 @@
 """From a run to a model file: int8 all through, as good as float, and every claim can be checked again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from allconvert.quantise import Proof, quantise_run
 from allconvert.record import proof_as_json
 from alledge.calls import make_calls
 from alledge.classifier import open_classifier
+from alledge.errors import RunUnusable
 from alledge.flatbuffer import read_graph
 from alledge.model_file import MIN_GOLDEN, parse_model
 from alltrain.run_folder import Run, read_run
@@ -113,6 +116,12 @@ def test_the_record_says_all_of_it(converted: Converted) -> None:
         changes = comparison["changes"]
         assert isinstance(changes, dict)
         assert {"sensitivity", "specificity", "AUROC", "calibration error"} <= set(changes)
+
+
+def test_a_run_without_validation_patches_is_named(run: Run) -> None:
+    roles = tuple("train" for _ in run.splits.shipped_roles)
+    with pytest.raises(RunUnusable, match="has no validation patches"):
+        quantise_run(replace(run, splits=replace(run.splits, shipped_roles=roles)), "made")
 
 
 def test_several_labels_without_a_positive_one_are_gated_on_accuracy(
