@@ -66,7 +66,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     z, p = 1.959964, successes / trials
     middle = (p + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials**2)) / (1 + z * z / trials)
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def all_idb1(data: Path) -> Iterator[Field]:

@@ -67,7 +67,7 @@ def find_nuclei(density: F32, pixel_um: float) -> list[Nucleus]:
     """
     stained = np.asarray(density > FAINTEST, dtype=np.uint8)
     side = 2 * round(_BRIDGE_UM / pixel_um) + 1
-    together = cv2.dilate(stained, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    together = cv2.dilate(stained, np.ones((side, side), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(together, connectivity=8)
     found: list[Nucleus] = []
     for index in range(1, len(stats)):

@@ -22,7 +22,7 @@ CHROMATIN: Final = (0.08, 0.60, 0.32)
 darkest 1 % of 50 fields of seven microscopes lie within 0.1 of them."""
 
 _THIN, _THICK = 0.2, 1.6  # total optical density of what may be a red cell, one or two deep
-_GREEN_OF_NUCLEI: Final = 0.52  # share of green in the density of nuclei, at least
+_GREEN_OF_NUCLEI: Final = 0.56  # share of green in the density of nuclei, at least
 _CYTOPLASM: Final = 0.4  # width of cytoplasm over the radius of the nucleus in it
 _LEAST_SHARE: Final = 0.02  # of the field; fewer coloured pixels name no red-cell colour
 _LEAST_SEPARATION: Final = 0.2  # sine of the angle to chromatin; red cells are never nearer
