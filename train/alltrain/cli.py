@@ -35,7 +35,7 @@ def fit(
     out: Annotated[Path, typer.Option(help="New folder for the model, its figures and the report.")],
     model: Annotated[str, typer.Option(help="Network: smearnet, or seed to compare.")] = "smearnet",
     folds: Annotated[int, typer.Option(min=2, max=20, help="Folds; fewer when groups are too few.")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, max=1000, help="At most; stops early by itself.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, max=1000, help="At most; stops early by itself.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
     rehearse: Annotated[
         bool | None,

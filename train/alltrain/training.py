@@ -34,6 +34,8 @@ _LAST_RATE: Final = 0.05  # of the peak
 class Recipe:
     """Everything that decides how a network is fitted, beside the patches themselves.
 
+    epochs: few on purpose. Where validation can only hold out images of the slides trained on, its loss
+    goes on falling long after an unseen slide has begun to suffer (docs/training.md).
     least_patches_an_epoch: a smaller study goes round several times, its patches varied anew each time.
     learning_rate: at its peak. rehearsed_learning_rate: the same when training starts on rendered cells.
     rehearsal_fields: phantom fields to render, 0 for none. rehearsal_epochs: on them alone, to start with.
@@ -41,13 +43,13 @@ class Recipe:
     """
 
     model: str = "smearnet"
-    epochs: int = 40
+    epochs: int = 16
     least_patches_an_epoch: int = 512
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     label_smoothing: float = 0.05
-    patience: int = 12
+    patience: int = 6
     seed: int = 0
     rehearsal_fields: int = 0
     rehearsal_epochs: int = 15
