@@ -13,6 +13,7 @@ demo: $(VENV)/ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(or $(OUT),demo)" "$(DATA)" $(FLAGS)
 
 ifeq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info[:2] == (3, 11))'),True)
+test: export ALLSCOPE_TFLITE_RUNTIME_PYTHON := $(CURDIR)/$(OLDEST)/bin/python
 test: test-oldest
 endif
 
