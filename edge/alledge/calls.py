@@ -17,6 +17,7 @@ from alledge.types import F32, F64, U8, Call
 CLOSE_TO_THRESHOLD: Final = "close to the threshold"
 NO_LABEL_LIKELY: Final = "no label is likely"
 UNFAMILIAR: Final = "unlike the training patches"
+CUT_BY_BORDER: Final = "cut by the border of the field"
 # Without positive labels: below this the most likely label is more probably wrong than right.
 LEAST_TOP_PROBABILITY: Final = 0.5
 
@@ -91,6 +92,7 @@ def _is_doubtful(p: F64, card: Card) -> npt.NDArray[np.bool_]:
         unlikely: npt.NDArray[np.bool_] = p.max(axis=1) < LEAST_TOP_PROBABILITY
         return unlikely
     p_positive = positive_probability(p, card)
-    low, high = card.review_band
+    # Between even odds and the threshold the label is the less likely one: nobody should read it unasked.
+    low, high = min(card.review_band[0], 0.5), max(card.review_band[1], 0.5)
     close: npt.NDArray[np.bool_] = (p_positive >= low) & (p_positive <= high)
     return close

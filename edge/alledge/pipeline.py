@@ -6,10 +6,10 @@ Every step is a pure function of the one before; this module only joins them. A 
 its quality check has no cells and no calls: the device says what is wrong instead of guessing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from alledge.calls import make_calls
+from alledge.calls import CUT_BY_BORDER, make_calls
 from alledge.card import Card
 from alledge.cells import find_cells
 from alledge.classifier import Classifier, open_classifier
@@ -89,7 +89,13 @@ def _call_cells(
     if not cells:
         return ()
     patches = cut_patches(frame.pixels, [(cell.x, cell.y) for cell in cells], pixel_um, illumination)
-    return make_calls(model.classifier.logits(patches), patches, model.card)
+    calls = make_calls(model.classifier.logits(patches), patches, model.card)
+    return tuple(map(_unless_cut, calls, cells))
+
+
+def _unless_cut(call: Call, cell: Cell) -> Call:
+    """Training leaves out cells that the border cuts, so a person looks at what the model says of one."""
+    return replace(call, review=True, reason=CUT_BY_BORDER) if cell.touches_border else call
 
 
 def _notes(pixel_size: PixelSize) -> tuple[str, ...]:

@@ -61,6 +61,16 @@ def test_close_to_the_threshold_a_person_looks() -> None:
     assert [call.reason for call in calls] == [None, CLOSE_TO_THRESHOLD, CLOSE_TO_THRESHOLD, None]
 
 
+def test_a_label_that_is_the_less_likely_one_is_for_a_person() -> None:
+    high = replace(TWO, threshold=0.7, review_band=(0.68, 0.72))
+    calls = make_calls(logits_of(0.45, 0.6, 0.8), tiny_patches(3), high)
+    assert [(call.label, call.review) for call in calls] == [
+        ("normal", False),
+        ("normal", True),
+        ("blast", False),
+    ]
+
+
 def test_a_call_carries_the_probability_of_every_label() -> None:
     (call,) = make_calls(logits_of(0.8), tiny_patches(1), TWO)
     assert call.p == pytest.approx({"normal": 0.2, "blast": 0.8})
