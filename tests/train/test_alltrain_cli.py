@@ -88,6 +88,18 @@ def test_a_fit_says_in_words_how_good_it_is_and_where_the_report_lies(
     assert "fold 1 of 2" in err
 
 
+def test_an_interrupted_fit_says_how_to_go_on(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(patch_set, out: Path, *rest) -> Outcome:
+        (out / "folds").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loading, "load_patches", lambda *arguments, **options: make_patch_set())
+    monkeypatch.setattr(fitting, "fit", interrupted)
+    status, _, err = run("fit", tmp_path, "--out", tmp_path / "run")
+    assert status == 130
+    assert "--resume" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -62,13 +62,20 @@ def fit(
     rehearses = model == "smearnet" if rehearse is None else rehearse
     recipe = Recipe(model=model, epochs=epochs, seed=seed, rehearsal_fields=N_FIELDS if rehearses else 0)
     settings = Settings(recipe, folds)
-    with Bars() as bars:
-        patch_set = load_patches(
-            data,
-            allow_no_groups=no_groups,
-            progress=lambda done, total: bars.tell("reading images", done, total),
-        )
-        outcome = fit_model(patch_set, out, settings, resume, bars.tell)
+    try:
+        with Bars() as bars:
+            patch_set = load_patches(
+                data,
+                allow_no_groups=no_groups,
+                progress=lambda done, total: bars.tell("reading images", done, total),
+            )
+            outcome = fit_model(patch_set, out, settings, resume, bars.tell)
+    except KeyboardInterrupt:
+        if out.exists():
+            typer.echo(
+                f"Finished models are kept in {out}: go on with the same command and --resume.", err=True
+            )
+        raise
     if as_json:
         typer.echo(json.dumps(_as_json(outcome)))
     else:

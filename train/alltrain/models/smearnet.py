@@ -2,9 +2,9 @@
 
 What a blast looks like does not depend on where in the patch it lies, so nothing here is tied to a
 position: convolutions, then the maximum of each map over the whole patch. The maximum, not the mean: a
-mean is diluted by plasma and neighbours, and on sessions held out of ALL-IDB1 it was the worse of the two
-(docs/training.md). No batch normalisation (its statistics of a few hundred patches do not carry over to
-another slide) and no depthwise layers (they lose most in int8). Only operations that quantise well.
+mean is diluted by plasma and neighbours, and told blasts of held-out sessions less well. No batch
+normalisation (its statistics of a few hundred patches do not carry over to another slide) and no
+depthwise layers (they lose most in int8). Only operations that quantise well.
 """
 
 from typing import Final
