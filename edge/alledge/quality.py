@@ -45,7 +45,7 @@ _LEAST_BLOOD: Final = 0.6  # fraction of the stained that has colours of blood
 _LEAST_NUCLEUS: Final = 0.2  # fraction of a cell cut out on black that has the colours of a nucleus
 _MOST_BLACK: Final = 0.1  # fraction that lets through less than 1 % of the light: no cell does
 _COLOUR_CAST: Final = 0.4  # of the lamp, natural log; the strongest filter seen has 0.23
-_SOFTEST_UM: Final = 1.05  # standard deviation of the blur; of 2100 real fields four exceed it
+_SOFTEST_UM: Final = 1.05  # standard deviation of the blur; of 2114 real pictures five exceed it
 
 _STAINED: Final = 0.25  # total optical density of the palest cells
 _BLACK: Final = 5.0  # total optical density
