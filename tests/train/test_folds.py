@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alledge.errors import DatasetTooSmall, OneClassOnly
@@ -26,14 +26,16 @@ studies = st.integers(2, 3).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
+@example([(0, 1), (0, 6), (1, 0), (1, 4)], 4, 0)
 @given(studies, st.integers(2, 6), st.integers(0, 99))
 def test_no_group_is_split_and_every_training_side_holds_every_class(
     rows: list[tuple[int, ...]], n_folds: int, seed: int
 ) -> None:
     labels, groups = study_of({f"g{index}": counts for index, counts in enumerate(rows)})
     folds = assign_folds(labels, groups, n_folds, seed)
-    assert 2 <= folds.n_folds <= n_folds
+    assert 2 <= folds.n_folds <= len(rows)
+    assert folds.n_folds == min(n_folds, len(rows)) or "lack a label" in folds.notes[0]
     for group in set(groups):
         assert len({int(f) for f, g in zip(folds.fold_of_patch, groups, strict=True) if g == group}) == 1
     for fold in range(folds.n_folds):
@@ -50,6 +52,14 @@ def test_with_fewer_groups_than_folds_one_group_is_held_out_at_a_time() -> None:
     assert len(set(zip(groups, folds.fold_of_patch.tolist(), strict=True))) == 4
     for fold in range(4):
         assert set(labels[folds.fold_of_patch != fold]) == {0, 1}
+
+
+def test_more_folds_are_made_and_said_when_fewer_would_leave_a_training_side_without_a_label() -> None:
+    """Any two of three labels share a group: whichever two groups go together, a label goes with them."""
+    labels, groups = study_of({"a": (5, 0, 5), "b": (5, 5, 0), "c": (0, 5, 5)})
+    folds = assign_folds(labels, groups, 2, 0)
+    assert folds.n_folds == 3
+    assert "3 folds instead of 2" in folds.notes[0]
 
 
 def test_as_many_folds_as_asked_for_leave_no_note() -> None:

@@ -25,6 +25,7 @@ MIN_PATCHES_PER_CLASS: Final = 4
 MIN_GROUPS_TO_HOLD_SOME_OUT: Final = 6  # of a training side, before validation may take whole groups
 MIN_IMAGES_TO_HOLD_SOME_OUT: Final = 12
 VALIDATION_SHARE: Final = 0.2
+_ATTEMPTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,11 +95,13 @@ def assign_folds(labels: I64, groups: Sequence[str], n_folds: int, seed: int) ->
             "All cells of one label come from a single group (patient, slide or session).",
             "Add a second group with that label, or pass --no-groups and read the figures as optimistic.",
         )
-    n_made = min(n_folds, len(counts))
-    fold_of_group = _deal(counts, n_made, seed)
+    fold_of_group = _deal_fairly(counts, min(n_folds, len(counts)), seed)
+    n_made = int(fold_of_group.max()) + 1
     notes: tuple[str, ...] = ()
     if n_made < n_folds:
         notes = (f"{n_made} folds instead of {n_folds}: one group is held out at a time.",)
+    elif n_made > n_folds:
+        notes = (f"{n_made} folds instead of {n_folds}: with fewer, a training side would lack a label.",)
     return Folds(fold_of_group[group_of_patch], n_made, notes)
 
 
@@ -111,11 +114,26 @@ def _count_by_group(labels: I64, groups: Sequence[str]) -> tuple[I64, I64]:
     return group_of_patch.astype(np.int64), counts[:, counts.sum(axis=0) > 0]
 
 
-def _deal(counts: I64, n_folds: int, seed: int) -> I64:
-    """Fold of each group. counts: (G, L) patches of each class in each group.
+def _deal_fairly(counts: I64, n_folds: int, seed: int) -> I64:
+    """Fold of each group, such that no fold holds every group of a class.
 
-    The scarcest class is dealt first, to folds that lack it, so that no fold holds all of a class and
-    every training side some; the others follow by size to where the class shares stay most even.
+    Where labels share few groups some numbers of folds cannot do that; then one more is tried. It ends:
+    one group a fold always does, since every class has two groups.
+    """
+    for n_made in range(n_folds, len(counts) + 1):
+        for attempt in range(_ATTEMPTS):
+            fold_of_group = _deal(counts, n_made, seed + attempt)
+            kept = [(counts[fold_of_group != fold] > 0).any(axis=0).all() for fold in range(n_made)]
+            if all(kept):
+                return fold_of_group
+    raise AssertionError("one group a fold leaves every class on every training side")
+
+
+def _deal(counts: I64, n_folds: int, seed: int) -> I64:
+    """Fold of each group, every fold used. counts: (G, L) patches of each class in each group.
+
+    The scarcest class is dealt first, to folds that lack it; the others follow by size to where the class
+    shares stay most even.
     """
     rng = np.random.default_rng(seed)
     shares = counts / counts.sum(axis=0)
@@ -126,19 +144,21 @@ def _deal(counts: I64, n_folds: int, seed: int) -> I64:
     fold_of_group = np.full(len(counts), -1, dtype=np.int64)
     for label in np.argsort((counts > 0).sum(axis=0), kind="stable"):
         for group in (g for g in order if fold_of_group[g] < 0 and counts[g, label] > 0):
-            # Folds that lack this class come first, among equals the one with the fewest groups.
             fold = min(
-                range(n_folds),
-                key=lambda k: (
-                    n_groups_held[k, label] > 0,
-                    _unevenness(held, shares[group], k),
-                    int((fold_of_group == k).sum()),
-                ),
+                _open_folds(fold_of_group, n_folds),
+                key=lambda k: (n_groups_held[k, label] > 0, _unevenness(held, shares[group], k)),
             )
             fold_of_group[group] = fold
             held[fold] += shares[group]
             n_groups_held[fold] += counts[group] > 0
     return fold_of_group
+
+
+def _open_folds(fold_of_group: I64, n_folds: int) -> list[int]:
+    """Folds that may take the next group: all, or the empty ones when only as many groups are left."""
+    empty = sorted(set(range(n_folds)) - set(fold_of_group.tolist()))
+    n_left = int((fold_of_group < 0).sum())
+    return empty if len(empty) == n_left else list(range(n_folds))
 
 
 def _unevenness(held: npt.NDArray[np.float64], added: npt.NDArray[np.float64], fold: int) -> float:
