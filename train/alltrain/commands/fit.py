@@ -1,0 +1,100 @@
+"""`alltrain fit`: fit, judge, and say in words how good the model is."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alledge import RESEARCH_USE_ONLY
+from alltrain.commands.options import DataArgument, JsonOption, NoGroupsOption
+
+if TYPE_CHECKING:
+    from alltrain.fit import Outcome
+
+
+def fit(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(help="New folder for the model, its figures and the report.")],
+    model: Annotated[str, typer.Option(help="Network: smearnet, or seed to compare.")] = "smearnet",
+    folds: Annotated[int, typer.Option(min=2, max=20, help="Folds; fewer when groups are too few.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, max=1000, help="At most; stops early by itself.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
+    rehearse: Annotated[
+        bool | None,
+        typer.Option(
+            "--rehearse/--no-rehearse",
+            help="Show rendered cells in training as well. Default: yes for smearnet, no for seed.",
+        ),
+    ] = None,
+    no_groups: NoGroupsOption = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fits a model, judges it on cells of patients it never saw, and writes a RUN folder."""
+    from alltrain.datasets.loading import load_patches
+    from alltrain.fit import fit as fit_model
+    from alltrain.plan import Settings
+    from alltrain.progress import Bars
+    from alltrain.rehearsal import N_FIELDS
+    from alltrain.run_folder import refuse_taken
+    from alltrain.training import Recipe
+
+    _require_model(model)
+    refuse_taken(out, resume)
+    rehearses = model == "smearnet" if rehearse is None else rehearse
+    recipe = Recipe(model=model, epochs=epochs, seed=seed, rehearsal_fields=N_FIELDS if rehearses else 0)
+    settings = Settings(recipe, folds)
+    try:
+        with Bars() as bars:
+            patch_set = load_patches(
+                data,
+                allow_no_groups=no_groups,
+                progress=lambda done, total: bars.tell("reading images", done, total),
+            )
+            outcome = fit_model(patch_set, out, settings, resume, bars.tell)
+    except KeyboardInterrupt:
+        if out.exists():
+            typer.echo(
+                f"Finished models are kept in {out}: go on with the same command and --resume.", err=True
+            )
+        raise
+    if as_json:
+        typer.echo(json.dumps(_as_json(outcome)))
+    else:
+        _tell_outcome(outcome)
+
+
+def _require_model(name: str) -> None:
+    from alltrain.models import MODELS
+
+    if name not in MODELS:
+        raise typer.BadParameter(
+            f"{name} is no network; known are {', '.join(MODELS)}.", param_hint="--model"
+        )
+
+
+def _as_json(outcome: "Outcome") -> dict[str, object]:
+    return {
+        "out": str(outcome.out),
+        "figures": {name: figure.as_json() for name, figure in outcome.figures.items()},
+        "n_folds": outcome.n_folds,
+        "notes": list(outcome.notes),
+        "research_use_only": True,
+    }
+
+
+_TOLD = ("accuracy", "baseline_accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc")
+
+
+def _tell_outcome(outcome: "Outcome") -> None:
+    """Says in words how good the model is, on what, and where to read more."""
+    accuracy = outcome.figures["accuracy"]
+    typer.echo(f"{accuracy.n} cells of {accuracy.n_groups} groups, each judged by a model that never saw it")
+    for name in _TOLD:
+        typer.echo(f"  {name.replace('_', ' '):<18} {outcome.figures[name].in_words()}")
+    for note in outcome.notes:
+        typer.echo(f"  Note: {note}")
+    typer.echo(f"  report {outcome.out / 'report.html'}")
+    typer.echo(f"  model  {outcome.out / 'model.keras'}")
+    typer.echo(f"  {RESEARCH_USE_ONLY}")
