@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def test_the_folder_is_a_dataset_that_reads_back_bit_for_bit(data: Path, out: Pa
         assert getattr(read, name) == getattr(cut, name)
     assert (read.grouped, read.is_phantom) == (cut.grouped, cut.is_phantom)
     assert np.array_equal(read.patches, cut.patches)
+    assert np.array_equal(read.morphology, cut.morphology)
 
 
 def test_each_cell_has_a_line_and_a_picture_in_the_folder_of_its_label(out: Path) -> None:
@@ -61,6 +63,31 @@ def test_each_cell_has_a_line_and_a_picture_in_the_folder_of_its_label(out: Path
     assert float(rows[0]["x"]) == pytest.approx(100, abs=2)
     assert float(rows[0]["diameter_um"]) == pytest.approx(11, abs=1)
     assert read_image(out / rows[0]["file"]).shape == (50, 50, 3)
+
+
+def test_a_cell_that_was_not_found_has_no_morphology_on_disk_either(data: Path, tmp_path: Path) -> None:
+    save(tmp_path / "data" / "blast" / "a.png", draw_crop())
+    save(tmp_path / "data" / "normal" / "b.png", draw_field([], 160, 160))
+    write_cells(tmp_path / "data", tmp_path / "out", allow_no_groups=True)
+    read = load_patches(tmp_path / "out", allow_no_groups=False)
+    assert read.label_names == ("normal", "blast")
+    assert np.isnan(read.morphology).all(axis=1).tolist() == [False, True]
+    assert read.morphology[0, 0] == pytest.approx(11, abs=1)
+
+
+def test_folders_written_before_cells_were_measured_still_read(out: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "cells"
+    shutil.copytree(out, copy)
+    with (copy / "cells.csv").open(encoding="utf-8") as table:
+        rows = [[*list(row.values())[:8]] for row in csv.DictReader(table)]
+    write(copy / "cells.csv", "patch_id,file,label,group,source,x,y,diameter_um", *map(_line, rows))
+    read = load_patches(copy, allow_no_groups=False)
+    assert np.isfinite(read.morphology[:, 0]).all()
+    assert np.isnan(read.morphology[:, 1:]).all()
+
+
+def _line(row: list[str]) -> str:
+    return ",".join(f'"{value}"' for value in row)
 
 
 def test_the_finder_is_judged_where_white_cells_are_annotated(out: Path) -> None:
@@ -96,6 +123,7 @@ def test_a_correction_in_the_table_is_followed(out: Path, tmp_path: Path) -> Non
     [
         ("cells.csv", "patches/blast/", "../", "names '../000000"),
         ("cells.csv", "#1", "#0", "lists a patch_id twice"),
+        ("cells.csv", ",images/a.png,", ",images/a.png,9,9,much,", "measures 'images/a.png#0' in no numbers"),
         ("cells.csv", "patch_id", "who", "lacks one of the columns"),
         ("patches.json", "plasma-", "older-", "another pixel path"),
         ("patches.json", '"format": 1', '"format": [', "cannot be understood"),

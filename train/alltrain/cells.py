@@ -72,7 +72,7 @@ def write_cells(
     cut = cut_study(nested, allow_no_groups=allow_no_groups, progress=progress)
     patch_set = to_patch_set(cut)
     report = _report(out, cut, patch_set)
-    places = [Place(cell.x, cell.y, cell.diameter_um) for image in cut.images for cell in image.cells]
+    places = [Place(cell.x, cell.y) for image in cut.images for cell in image.cells]
     with write_folder_whole(out, marker=CELLS_FILE) as folder:
         write_patches(folder, patch_set, places)
         (folder / FINDER_FILE).write_text(json.dumps(_finder(report), indent=2) + "\n", encoding="utf-8")

@@ -6,8 +6,8 @@ finder misses is no training example; it is counted, and `alltrain cells` report
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import hypot
+from dataclasses import dataclass, replace
+from math import hypot, pi, sqrt
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from alledge.images import read_image
 from alledge.patches import cut_patches
 from alledge.pixel_size import estimate_pixel_size
 from alledge.types import U8, Cell, PixelSize, PixelSizeSource
+from alltrain.datasets.dataset import morphology_of
 from alltrain.datasets.labels import is_learnable
 from alltrain.datasets.matching import (
     CELL_RADIUS_UM,
@@ -35,13 +36,13 @@ from alltrain.datasets.study import Box, Boxes, CentreCell, CropOrField, EveryCe
 
 @dataclass(frozen=True, slots=True)
 class CutCell:
-    """A labelled cell. index: its number in the image. x, y in pixels. diameter_um: None if not found."""
+    """A labelled cell. index: its number in the image. x, y in pixels. morphology: None if not found."""
 
     index: int
     label: str
     x: float
     y: float
-    diameter_um: float | None
+    morphology: tuple[float, ...] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +118,7 @@ def _choose(
     truth = image.truth
     if isinstance(truth, CentreCell):
         if illumination.masked:
-            return _cell_on_black(truth.label, pixels, pixel_um)
+            return _cell_on_black(truth.label, found, pixels, pixel_um)
         return _centre_cell(truth.label, found, pixels)
     if isinstance(truth, EveryCell):
         return _every_cell(truth.label, found)
@@ -144,15 +145,24 @@ def _centre_cell(label: str, found: _Found, pixels: U8) -> _Choice:
     nearest = int(np.argmin(distances)) if distances else -1
     if nearest < 0 or distances[nearest] > width / 4:
         return _Choice((CutCell(0, label, *middle, None),), n_off_centre=1)
-    cell = found[nearest]
-    return _Choice((CutCell(0, label, cell.x, cell.y, cell.diameter_um),))
+    return _Choice((_cut_cell(0, label, found[nearest]),))
 
 
-def _cell_on_black(label: str, pixels: U8, pixel_um: float) -> _Choice:
-    """The cell that somebody else segmented: all that is not black."""
+def _cut_cell(index: int, label: str, cell: Cell) -> CutCell:
+    return CutCell(index, label, cell.x, cell.y, morphology_of(cell))
+
+
+def _cell_on_black(label: str, found: _Found, pixels: U8, pixel_um: float) -> _Choice:
+    """The cell that somebody else segmented: all that is not black, with the largest nucleus found in it."""
     rows, columns = np.nonzero(pixels.any(axis=2))
-    diameter_um = float(np.sqrt(4 / np.pi * rows.size)) * pixel_um
-    return _Choice((CutCell(0, label, float(columns.mean()), float(rows.mean()), diameter_um),))
+    area_um2 = rows.size * pixel_um**2
+    nucleus = max(found, key=lambda cell: cell.nucleus_area_um2, default=None)
+    measured: tuple[float, ...] | None = None
+    if nucleus is not None:
+        share = min(1.0, nucleus.nucleus_area_um2 / area_um2)
+        whole = replace(nucleus, diameter_um=sqrt(4 / pi * area_um2), nucleus_cytoplasm_ratio=share)
+        measured = morphology_of(whole)
+    return _Choice((CutCell(0, label, float(columns.mean()), float(rows.mean()), measured),))
 
 
 def _every_cell(label: str, found: _Found) -> _Choice:
@@ -187,7 +197,7 @@ def _cells_in_boxes(boxes: Sequence[Box], found: _Found, width: int, height: int
 def _labelled(found: _Found, labels: dict[int, str]) -> tuple[CutCell, ...]:
     """Cells with a label, except those that the border cuts: half a cell has no diameter and no shape."""
     return tuple(
-        CutCell(c, labels[c], cell.x, cell.y, cell.diameter_um)
+        _cut_cell(c, labels[c], cell)
         for c, cell in enumerate(found)
         if c in labels and not cell.touches_border
     )

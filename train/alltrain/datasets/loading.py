@@ -20,7 +20,7 @@ from alledge.patches import PATCH_PX
 from alledge.types import U8
 from alltrain.datasets import patches_folder
 from alltrain.datasets.cutting import ImageCells, cut_image, measure_image, settle_crop_or_field
-from alltrain.datasets.dataset import PatchSet
+from alltrain.datasets.dataset import NOT_MEASURED, PatchSet
 from alltrain.datasets.folder import DataFolder
 from alltrain.datasets.groups import GroupedImages, assign_groups
 from alltrain.datasets.labels import order_labels, positive_among
@@ -111,6 +111,7 @@ def to_patch_set(cut: CutStudy) -> PatchSet:
         grouped=cut.grouped,
         is_phantom=cut.study.is_phantom,
         notes=cut.notes,
+        morphology=np.array([cell.morphology or NOT_MEASURED for _, cell in cells], dtype=np.float64),
     )
 
 

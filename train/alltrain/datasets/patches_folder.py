@@ -1,6 +1,6 @@
 """Patches as `alltrain cells` writes them: to look at, to correct by hand, and to fit on again.
 
-    cells.csv                   one line a patch: patch_id,file,label,group,source,x,y,diameter_um
+    cells.csv                   one line a patch: patch_id,file,label,group,source,x,y and its morphology
     patches/LABEL/NAME.png      50 x 50, lossless
     patches.json                label order, layout, whether groups are known, notes
 
@@ -24,16 +24,16 @@ from alledge.illumination import ILLUMINATION_VERSION
 from alledge.images import encode_image, read_image
 from alledge.patches import PATCH_PX, PATCH_UM
 from alledge.types import U8
-from alltrain.datasets.dataset import PatchSet
+from alltrain.datasets.dataset import MORPHOLOGY, PatchSet
 from alltrain.datasets.folder import DataFolder
 from alltrain.datasets.labels import order_labels, positive_among
-from alltrain.datasets.tables import Aliases, Row, read_table
+from alltrain.datasets.tables import Aliases, Row, read_table, table_has
 
 CELLS_FILE: Final = "cells.csv"
 PATCHES_FILE: Final = "patches.json"
 LOOKS_LIKE: Final = "cells.csv + patches/ as written by alltrain cells"
 _PATCHES: Final = "patches"
-_COLUMNS: Final = ("patch_id", "file", "label", "group", "source", "x", "y", "diameter_um")
+_COLUMNS: Final = ("patch_id", "file", "label", "group", "source", "x", "y", *MORPHOLOGY)
 _NEEDED: Final[Aliases] = {key: (key,) for key in ("patch_id", "file", "label", "group", "source")}
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.-]+")
 _FORMAT: Final = 1
@@ -41,11 +41,10 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a patch was cut. x, y: pixels of the source image. diameter_um: None where no cell was found."""
+    """Where a patch was cut. x, y: pixels of the source image."""
 
     x: float
     y: float
-    diameter_um: float | None
 
 
 def is_patches_folder(folder: DataFolder) -> bool:
@@ -64,15 +63,16 @@ def write_patches(folder: Path, patch_set: PatchSet, places: Sequence[Place]) ->
         target = folder / file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(encode_image(_swap_red_and_blue(patch_set.patches[k]), ".png"))
-        diameter = "" if place.diameter_um is None else f"{place.diameter_um:.2f}"
-        where = (f"{place.x:.1f}", f"{place.y:.1f}", diameter)
+        measured = ("" if np.isnan(value) else f"{value:.4f}" for value in patch_set.morphology[k])
         row = (
             patch_set.patch_ids[k],
             file.as_posix(),
             label,
             patch_set.groups[k],
             patch_set.sources[k],
-            *where,
+            f"{place.x:.1f}",
+            f"{place.y:.1f}",
+            *measured,
         )
         writer.writerow(row)
     (folder / CELLS_FILE).write_text(table.getvalue(), encoding="utf-8")
@@ -98,7 +98,7 @@ def read_patches(folder: DataFolder) -> PatchSet:
     Raises DatasetUnrecognised when table, description and files contradict each other or were cut through
     another pixel path; ImageUnreadable for a damaged patch.
     """
-    rows = read_table(folder, PurePosixPath(CELLS_FILE), _NEEDED)
+    rows = read_table(folder, PurePosixPath(CELLS_FILE), _columns_there(folder))
     if not rows:
         raise _broken(
             folder, f"{CELLS_FILE} lists no patch, or lacks one of the columns {', '.join(_NEEDED)}"
@@ -126,7 +126,26 @@ def read_patches(folder: DataFolder) -> PatchSet:
         grouped=described.grouped,
         is_phantom=described.is_phantom,
         notes=described.notes,
+        morphology=np.array([_read_morphology(folder, row) for row in rows], dtype=np.float64),
     )
+
+
+def _columns_there(folder: DataFolder) -> Aliases:
+    """The columns to read: those that are needed, and the measures that it has (old tables lack some)."""
+    measures: Aliases = {name: (name,) for name in MORPHOLOGY}
+    there = {
+        name: as_written
+        for name, as_written in measures.items()
+        if table_has(folder, PurePosixPath(CELLS_FILE), {name: as_written})
+    }
+    return {**_NEEDED, **there}
+
+
+def _read_morphology(folder: DataFolder, row: Row) -> list[float]:
+    try:
+        return [float(row.get(name) or "nan") for name in MORPHOLOGY]
+    except ValueError as error:
+        raise _broken(folder, f"{CELLS_FILE} measures '{row['patch_id']}' in no numbers") from error
 
 
 @dataclass(frozen=True, slots=True)
