@@ -128,3 +128,17 @@ def test_fields_are_dealt_to_slides_in_order_without_gaps(n_fields: int) -> None
         on_slide = [field for s, field in dealt if s == slide]
         assert on_slide == list(range(len(on_slide)))
     assert dealt == sorted(dealt)
+
+
+def test_labelled_by_kind_a_study_has_the_kinds_for_labels_and_the_same_pictures(
+    study: Path, tmp_path: Path
+) -> None:
+    n_cells = write_study(tmp_path / "s", 2, seed=5, by_kind=True)
+    boxes = rows(tmp_path / "s" / "annotations.csv")
+    assert all(box["label"] == box["kind"] for box in boxes)
+    assert {"blast_l1", "lymphocyte"} <= {box["label"] for box in boxes}
+    assert n_cells == sum(box["label"] in ("blast", "normal") for box in rows(study / "annotations.csv"))
+    assert (
+        contents(tmp_path / "s")["images/slide00_field00.jpg"]
+        == contents(study)["images/slide00_field00.jpg"]
+    )

@@ -31,6 +31,7 @@ performance, and nobody should be told otherwise. White cells lie denser here th
 images/          fields, one JPEG each: slideNN_fieldMM.jpg
 annotations.csv  image,xmin,ymin,xmax,ymax,label,kind: boxes in pixels, xmax and ymax exclusive;
                  label is blast, normal, platelet or smudge, kind the exact kind of cell
+                 (with --labels kind both are the exact kind)
 groups.csv       image,group: the slide that a field belongs to
 truth.json       centre and outline of every cell, and all parameters of every field
 """
@@ -38,10 +39,19 @@ truth.json       centre and outline of every cell, and all parameters of every f
 Progress = Callable[[int, int], None]
 
 
-def write_study(out: Path, n_fields: int, seed: int, progress: Progress | None = None) -> int:
+def write_study(
+    out: Path,
+    n_fields: int,
+    seed: int,
+    progress: Progress | None = None,
+    *,
+    by_kind: bool = False,
+) -> int:
     """Render `n_fields` fields into folder `out`; returns the number of labelled nucleated cells.
 
     An earlier phantom study in `out` is replaced. progress(done, n_fields) is called after each field.
+    by_kind: cells are labelled with their exact kind (three subtypes of blast, three kinds of normal
+        cells) instead of blast or normal.
 
     Raises:
         PathUnusable: fewer than one field is asked for, or `out` holds something else.
@@ -50,7 +60,7 @@ def write_study(out: Path, n_fields: int, seed: int, progress: Progress | None =
     if n_fields < 1:
         raise PathUnusable(f"A study of {n_fields} fields is no study.", "Ask for one field or more.")
     with write_folder_whole(out, marker=MARK) as folder:
-        return _fill(folder, n_fields, seed, progress)
+        return _fill(folder, n_fields, seed, progress, by_kind=by_kind)
 
 
 def slide_of_field(index: int, n_fields: int) -> tuple[int, int]:
@@ -61,7 +71,8 @@ def slide_of_field(index: int, n_fields: int) -> tuple[int, int]:
     return slide, index - first
 
 
-def _fill(folder: Path, n_fields: int, seed: int, progress: Progress | None) -> int:
+def _fill(folder: Path, n_fields: int, seed: int, progress: Progress | None, *, by_kind: bool) -> int:
+    n_cells = 0
     (folder / "images").mkdir()
     boxes: list[Sequence[object]] = []
     groups: list[Sequence[object]] = []
@@ -71,7 +82,8 @@ def _fill(folder: Path, n_fields: int, seed: int, progress: Progress | None) -> 
         name = f"slide{slide:02d}_field{on_slide:02d}.jpg"
         field = render_field(parameters_for_slide(seed, slide, on_slide))
         (folder / "images" / name).write_bytes(field.jpeg)
-        boxes += _boxes(name, field)
+        boxes += _boxes(name, field, by_kind=by_kind)
+        n_cells += sum(cell.label is not None for cell in field.cells)
         groups.append((name, f"slide{slide:02d}"))
         truth.append(_truth(name, field))
         if progress is not None:
@@ -82,7 +94,7 @@ def _fill(folder: Path, n_fields: int, seed: int, progress: Progress | None) -> 
     everything = {"seed": seed, "fields": truth}
     (folder / "truth.json").write_text(json.dumps(everything, separators=(",", ":")), encoding="utf-8")
     (folder / MARK).write_text(NOTICE, encoding="utf-8")
-    return sum(row[5] in ("blast", "normal") for row in boxes)
+    return n_cells
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
@@ -93,13 +105,13 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _boxes(name: str, field: PhantomField) -> list[Sequence[object]]:
+def _boxes(name: str, field: PhantomField, *, by_kind: bool) -> list[Sequence[object]]:
     height, width = field.pixels.shape[:2]
     rows: list[Sequence[object]] = []
     for cell in field.cells:
         left, top = (max(int(low), 0) for low in cell.outline.min(axis=0))
         right, bottom = (int(high) + 1 for high in cell.outline.max(axis=0))
-        label = cell.label or str(cell.kind)
+        label = str(cell.kind) if by_kind or cell.label is None else cell.label
         rows.append((name, left, top, min(right, width), min(bottom, height), label, str(cell.kind)))
     return rows
 
