@@ -174,7 +174,11 @@ def test_class_folders_with_wide_images_hold_fields(tmp_path: Path) -> None:
         (("train/ALL", "test/HEM"), ("hem", "all"), ("all",)),
         (("neutrophil", "Unnamed"), ("neutrophil", "unnamed"), ()),
         (("my study/images/blasts", "my study/images/Normal cells"), ("normal cells", "blasts"), ("blasts",)),
-        (("normal/lymphocyte", "normal/monocyte", "blast/l1"), ("normal", "blast"), ("blast",)),
+        (("normal/lymphocyte", "normal/monocyte", "blast/lymphoblast"), ("normal", "blast"), ("blast",)),
+        (("normal/lymphocyte", "normal/monocyte", "blast"), ("normal", "blast"), ("blast",)),
+        (("L3", "normal", "L1", "L2"), ("normal", "l1", "l2", "l3"), ("l1", "l2", "l3")),
+        (("ALL/L2", "ALL/L1", "ALL/L3", "Normal"), ("normal", "l1", "l2", "l3"), ("l1", "l2", "l3")),
+        (("pro", "healthy", "early pre-b"), ("healthy", "early pre-b", "pro"), ("early pre-b", "pro")),
     ],
 )
 def test_class_folders_of_many_styles(
@@ -191,6 +195,14 @@ def test_a_folder_per_patient_inside_a_class_is_the_group(tmp_path: Path) -> Non
         save(tmp_path / name / "a.png", draw_crop())
     patch_set = load_patches(tmp_path, allow_no_groups=False)
     assert patch_set.groups == ("p1", "p2", "p2")
+
+
+def test_a_folder_per_patient_inside_a_sort_of_blast_is_the_group_too(tmp_path: Path) -> None:
+    for name in ("ALL/L1/p1", "ALL/L2/p2", "normal/p3"):
+        save(tmp_path / name / "a.png", draw_crop())
+    patch_set = load_patches(tmp_path, allow_no_groups=False)
+    assert patch_set.label_names == ("normal", "l1", "l2")
+    assert patch_set.groups == ("p1", "p2", "p3")
 
 
 def test_layouts_in_a_folder_in_a_folder_are_found(all_idb1: Path, tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from alledge.errors import DatasetUnrecognised, PathUnusable
 from alledge.types import Cell, PixelSize, PixelSizeSource
 from alltrain.datasets.folder import ImageIndex, list_folder
-from alltrain.datasets.labels import Meaning, is_learnable, meaning, order_labels, positive_among
+from alltrain.datasets.labels import (
+    Meaning,
+    is_learnable,
+    meaning,
+    order_labels,
+    positive_among,
+    sort_of,
+)
 from alltrain.datasets.matching import (
     doubtful_beside_points,
     pair_boxes,
@@ -41,6 +48,9 @@ from tests.train.smears import write
         "pro",
         "lymphoblast",
         "cancer",
+        "all_early",
+        "leukemic lymphocyte",
+        "[Malignant] preB",
         "1",
     ],
 )
@@ -62,6 +72,9 @@ def test_words_for_leukaemia_are_positive(label: str) -> None:
         "non-blast",
         "not leukemia",
         "no_blast",
+        "all_benign",
+        "ALL normal",
+        "leukemia-negative",
     ],
 )
 def test_words_for_normal_cells_are_negative(label: str) -> None:
@@ -78,6 +91,25 @@ def test_other_words_stay_unknown(label: str) -> None:
 )
 def test_red_cells_platelets_and_smudges_are_not_learned(label: str) -> None:
     assert not is_learnable(label)
+
+
+def test_subtypes_and_stages_keep_the_order_that_the_field_counts_them_in() -> None:
+    assert order_labels(["L3", "blast", "hem", "L1", "L2"]) == ("hem", "blast", "L1", "L2", "L3")
+    stages = ("benign", "[Malignant] early Pre-B", "Malignant Pre", "Pro-B malignant")
+    assert order_labels(reversed(stages)) == stages
+    assert positive_among(stages) == stages[1:]
+
+
+def test_numbers_in_labels_count_as_numbers() -> None:
+    assert order_labels(["class 10", "class 9", "class"]) == ("class", "class 9", "class 10")
+
+
+@pytest.mark.parametrize(
+    ("label", "sort"),
+    [("ALL_L2", "l2"), ("blast l3", "l3"), ("early pre-b", "early"), ("ProB", "pro"), ("blast", None)],
+)
+def test_the_sort_of_a_leukaemic_cell_is_read_from_its_label(label: str, sort: str | None) -> None:
+    assert sort_of(label) == sort
 
 
 @given(st.lists(st.sampled_from(["blast", "normal", "wbc", "l1", "hem", "ig"]), min_size=1))

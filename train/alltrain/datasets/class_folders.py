@@ -3,6 +3,7 @@
     blast/a.png            normal/b.png             one folder a class
     train/blast/a.png      test/normal/b.png        split by somebody else: their split is not used
     blast/patient-07/a.png normal/patient-09/b.png  a folder per patient inside: the group
+    ALL/L1/a.png  ALL/L2/b.png  normal/c.png        sorts of leukaemic cells inside: the class
 
 The images are crops around one cell when they span little more than a cell, else fields in which every
 white cell inherits the class; the pixels decide that once for the whole study (scale.py).
@@ -12,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from alltrain.datasets.folder import DataFolder
-from alltrain.datasets.labels import Meaning, clean, meaning
+from alltrain.datasets.labels import Meaning, clean, meaning, sort_of
 from alltrain.datasets.study import CropOrField, LabelledImage, Layout, Study
 
 _SPLITS: Final = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
@@ -35,18 +36,27 @@ def _read(folder: DataFolder) -> Study:
 
 def _classes(folder: DataFolder) -> dict[PurePosixPath, tuple[str, str | None]] | None:
     """Class and patient of every image by the folders above it; None when they do not tell."""
-    above = {image: _telling_folders(image) for image in folder.images}
-    depths = {len(names) for names in above.values()}
-    if depths == {1}:
-        return {image: (names[0], None) for image, names in above.items()}
-    if depths != {2}:
+    above = {image: _without_the_wider_class(_telling_folders(image)) for image in folder.images}
+    if not {len(names) for names in above.values()} <= {1, 2}:
         return None
-    outer, inner = ({names[k] for names in above.values()} for k in (0, 1))
+    outer = {names[0] for names in above.values()}
+    inner = {names[1] for names in above.values() if len(names) == 2}
+    if not inner:
+        return {image: (names[0], None) for image, names in above.items()}
     inner_are_classes = any(meaning(name) is not Meaning.UNKNOWN for name in inner)
-    if any(meaning(name) is Meaning.UNKNOWN for name in outer) or (len(outer) == 1 and inner_are_classes):
+    everywhere = all(len(names) == 2 for names in above.values())
+    if any(meaning(name) is Meaning.UNKNOWN for name in outer) or not (everywhere or inner_are_classes):
+        return None
+    if len(outer) == 1 and inner_are_classes:
         return None
     # Folders like normal/lymphocyte/ are kinds of a class, not patients.
     return {image: (names[0], None if inner_are_classes else names[1]) for image, names in above.items()}
+
+
+def _without_the_wider_class(names: list[str]) -> list[str]:
+    """ALL/L1 is L1: a sort of leukaemic cell says more than the leukaemia it is a sort of."""
+    narrower = len(names) > 1 and meaning(names[0]) is Meaning.POSITIVE and sort_of(names[0]) is None
+    return names[1:] if narrower and sort_of(names[1]) else names
 
 
 def _telling_folders(image: PurePosixPath) -> list[str]:

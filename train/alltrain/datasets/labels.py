@@ -25,10 +25,13 @@ def _listed(text: str) -> frozenset[str]:
 POSITIVE_WORDS: Final = _listed(
     """all b-all t-all blast blasts lymphoblast lymphoblasts myeloblast myeloblasts monoblast monoblasts
     l1 l2 l3 leukemia leukaemia leukemic leukaemic malignant malignancy cancer cancerous tumor tumour
-    early pre pro positive pos"""
+    early pre pro preb prob positive pos"""
 )
-NEGATIVE_WORDS: Final = _listed(
-    """normal benign hem healthy control negative neg haematogone haematogones hematogone hematogones
+# Of the patient or the study rather than of the cell: "all_benign" is a benign cell in a study of ALL.
+DISEASE_WORDS: Final = _listed("all b-all t-all leukemia leukaemia leukemic leukaemic cancer")
+STATED_NORMAL_WORDS: Final = _listed("normal benign hem healthy control negative neg")
+NEGATIVE_WORDS: Final = STATED_NORMAL_WORDS | _listed(
+    """haematogone haematogones hematogone hematogones
     lymphocyte lymphocytes monocyte monocytes neutrophil neutrophils eosinophil eosinophils basophil
     basophils granulocyte granulocytes erythroblast erythroblasts"""
 )
@@ -42,6 +45,11 @@ SMUDGE_WORDS: Final = _listed(
 # ALL-IDB's numbers, which many folders of others follow; meant only when the number is the whole label.
 _NUMBERS: Final = {"0": Meaning.NEGATIVE, "1": Meaning.POSITIVE}
 _NEGATIONS: Final = frozenset({"no", "non", "not", "without"})
+# Sorts of leukaemic cells in the order that the field counts them: the FAB subtypes (Bennett et al.,
+# Br J Haematol 1976, 33:451), and the stages of a B-cell precursor.
+SORTS: Final = (("l1", "l2", "l3"), ("early", "pre", "pro"))
+_SORT_WORDS: Final = {"preb": "pre", "prob": "pro"}
+_NUMBER: Final = re.compile(r"([0-9]+)")
 _WORD: Final = re.compile(r"[bt]-all\b|[a-z]+\d*|\d+")
 
 
@@ -60,7 +68,10 @@ def meaning(label: str) -> Meaning:
     if clean(label) in _NUMBERS:
         return _NUMBERS[clean(label)]
     found = set(words(label))
-    if found & POSITIVE_WORDS:
+    says_leukaemia = found & POSITIVE_WORDS
+    if says_leukaemia <= DISEASE_WORDS and found & STATED_NORMAL_WORDS:
+        return Meaning.NEGATIVE
+    if says_leukaemia:
         return Meaning.NEGATIVE if found & _NEGATIONS else Meaning.POSITIVE
     return Meaning.NEGATIVE if found & NEGATIVE_WORDS else Meaning.UNKNOWN
 
@@ -80,9 +91,28 @@ def is_learnable(label: str) -> bool:
     return not is_no_white_cell(label) and not is_undecidable(label)
 
 
+def sort_of(label: str) -> str | None:
+    """Which sort of leukaemic cell a label names: l1, l2, l3, early, pre or pro; None for any other.
+
+    "early pre-b" is early: the first sort in the order of SORTS that the words name.
+    """
+    found = {_SORT_WORDS.get(word, word) for word in words(label)}
+    return next((sort for series in SORTS for sort in series if sort in found), None)
+
+
 def order_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Distinct labels, negative ones first and positive ones last, each kind by name."""
-    return tuple(sorted(set(labels), key=lambda label: (meaning(label), label)))
+    """Distinct labels, negative ones first and positive ones last.
+
+    Among the positive ones those without a sort come first, then L1, L2, L3, then early, pre, pro;
+    numbers in names count as numbers, so that "class 2" stands before "class 10".
+    """
+    return tuple(sorted(set(labels), key=_place))
+
+
+def _place(label: str) -> tuple[int, int, list[tuple[int, str]], str]:
+    sort, ordered = sort_of(label), [sort for series in SORTS for sort in series]
+    natural = [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBER.split(label) if part]
+    return meaning(label), -1 if sort is None else ordered.index(sort), natural, label
 
 
 def positive_among(labels: Iterable[str]) -> tuple[str, ...]:

@@ -12,11 +12,11 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from alltrain.datasets.folder import DataFolder
-from alltrain.datasets.labels import words
+from alltrain.datasets.labels import sort_of, words
 from alltrain.datasets.study import EveryCell, LabelledImage, Layout, Study
 
 _BENIGN: Final = "benign"
-_STAGES: Final = ("early", "pre", "pro")  # "early pre-b" is early, so early is looked for first
+_STAGES: Final = ("early", "pre", "pro")
 _CLASS_IS_THE_FIELDS: Final = "The class is given per field: every white cell inherits it, right or not."
 _SHORTCUTS: Final = (
     "Scale bar and background alone tell much of the class in this set, and it holds near duplicates: a high "
@@ -40,8 +40,10 @@ def _read(folder: DataFolder) -> Study:
 
 def _stage(image: PurePosixPath) -> str | None:
     """Class by the words of the folder: benign, early, pre or pro."""
-    found = words(image.parts[0])
-    return next((stage for stage in (_BENIGN, *_STAGES) if stage in found), None)
+    if _BENIGN in words(image.parts[0]):
+        return _BENIGN
+    sort = sort_of(image.parts[0])
+    return sort if sort in _STAGES else None
 
 
 LAYOUT: Final = Layout(
