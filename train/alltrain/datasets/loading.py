@@ -28,6 +28,7 @@ from alltrain.datasets.matching import NO_TALLY
 from alltrain.datasets.registry import open_data, recognise
 from alltrain.datasets.scale import Measured, Scales, are_crops, settle_scales
 from alltrain.datasets.study import CropOrField, LabelledImage, Study
+from alltrain.datasets.subtypes import tell_subtypes
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with steps done and steps in all; the last call has both equal."""
@@ -70,7 +71,7 @@ def cut_study(
     nested: as from `registry.open_data`.
     """
     layout, folder = recognise(nested)
-    study = layout.read(folder)
+    study = tell_subtypes(layout.read(folder), nested)
     if not study.images:
         raise DatasetUnrecognised(
             f"{folder.root} holds no labelled image ({layout.name}).", "See docs/data.md."
