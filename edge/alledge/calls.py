@@ -1,7 +1,7 @@
 """From logits to a word on each cell: a label, or `review` when a person must look.
 
 Softmax with the model's temperature, so that 0.9 means nine in ten; the threshold that validation
-chose; and three reasons to abstain. A screening aid that never says "I do not know" says the wrong
+chose; and four reasons to abstain. A screening aid that never says "I do not know" says the wrong
 thing about the cells that matter.
 """
 
@@ -16,9 +16,10 @@ from alledge.types import F32, F64, U8, Call
 
 CLOSE_TO_THRESHOLD: Final = "close to the threshold"
 NO_LABEL_LIKELY: Final = "no label is likely"
+SORT_UNCLEAR: Final = "of several sorts, none is likely"
 UNFAMILIAR: Final = "unlike the training patches"
 CUT_BY_BORDER: Final = "cut by the border of the field"
-# Without positive labels: below this the most likely label is more probably wrong than right.
+# Below this the likeliest of several labels is more probably wrong than right.
 LEAST_TOP_PROBABILITY: Final = 0.5
 
 
@@ -69,30 +70,42 @@ def make_calls(logits: F32, patches: U8, card: Card) -> tuple[Call, ...]:
         return ()
     p = probabilities(logits, card.temperature)
     labels = called_labels(p, card)
-    reasons = _reasons(p, patches, card)
+    reasons = _reasons(p, labels, patches, card)
     return tuple(
         Call(label, dict(zip(card.labels, row, strict=True)), reason is not None, reason)
         for label, row, reason in zip(labels, p.tolist(), reasons, strict=True)
     )
 
 
-def _reasons(p: F64, patches: U8, card: Card) -> list[str | None]:
+def _reasons(p: F64, labels: tuple[str, ...], patches: U8, card: Card) -> list[str | None]:
     """Why a person must look at each cell, None where nobody must; the gravest reason wins."""
     reasons: list[str | None] = [None] * len(p)
-    for row in np.flatnonzero(_is_doubtful(p, card)):
-        reasons[row] = NO_LABEL_LIKELY if card.review_band is None else CLOSE_TO_THRESHOLD
+    if card.review_band is None:
+        _give(reasons, p.max(axis=1) < LEAST_TOP_PROBABILITY, NO_LABEL_LIKELY)
+    else:
+        _give(reasons, _is_unsure_of_sort(p, labels, card), SORT_UNCLEAR)
+        _give(reasons, _is_close(positive_probability(p, card), card.review_band), CLOSE_TO_THRESHOLD)
     if card.familiarity is not None:
-        for row in np.flatnonzero(~is_familiar(patches, card.familiarity)):
-            reasons[row] = UNFAMILIAR
+        _give(reasons, ~is_familiar(patches, card.familiarity), UNFAMILIAR)
     return reasons
 
 
-def _is_doubtful(p: F64, card: Card) -> npt.NDArray[np.bool_]:
-    if card.review_band is None:
-        unlikely: npt.NDArray[np.bool_] = p.max(axis=1) < LEAST_TOP_PROBABILITY
-        return unlikely
-    p_positive = positive_probability(p, card)
+def _give(reasons: list[str | None], where: npt.NDArray[np.bool_], reason: str) -> None:
+    for row in np.flatnonzero(where):
+        reasons[row] = reason
+
+
+def _is_close(p_positive: F64, band: tuple[float, float]) -> npt.NDArray[np.bool_]:
     # Between even odds and the threshold the label is the less likely one: nobody should read it unasked.
-    low, high = min(card.review_band[0], 0.5), max(card.review_band[1], 0.5)
-    close: npt.NDArray[np.bool_] = (p_positive >= low) & (p_positive <= high)
+    close: npt.NDArray[np.bool_] = (p_positive >= min(band[0], 0.5)) & (p_positive <= max(band[1], 0.5))
     return close
+
+
+def _is_unsure_of_sort(p: F64, labels: tuple[str, ...], card: Card) -> npt.NDArray[np.bool_]:
+    """Whether none of several labels of the called side (finding or not) has half of its probability."""
+    of_positives = np.array([label in card.positive_labels for label in card.labels])
+    called = np.array([card.labels.index(label) for label in labels])
+    of_side = of_positives[None, :] == of_positives[called][:, None]
+    of_called = p[np.arange(len(p)), called]
+    unsure: npt.NDArray[np.bool_] = of_called < LEAST_TOP_PROBABILITY * (p * of_side).sum(axis=1)
+    return unsure

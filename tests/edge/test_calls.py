@@ -1,4 +1,4 @@
-"""From logits to a word: temperature, threshold, and the three reasons to leave it to a person."""
+"""From logits to a word: temperature, threshold, and the four reasons to leave it to a person."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from alledge.calls import (
     CLOSE_TO_THRESHOLD,
     NO_LABEL_LIKELY,
+    SORT_UNCLEAR,
     UNFAMILIAR,
     called_labels,
     make_calls,
@@ -81,6 +82,23 @@ def test_several_positive_labels_are_summed_before_the_threshold() -> None:
     p = np.array([[0.4, 0.3, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]])
     assert positive_probability(p, STAGES) == pytest.approx([0.6, 0.3])
     assert called_labels(p, STAGES) == ("early", "benign")
+
+
+def test_a_finding_of_no_likely_sort_is_for_a_person() -> None:
+    # Rows: surely leukaemic of an unclear stage; surely pre; surely benign; the side itself unclear.
+    p = np.array(
+        [[0.04, 0.36, 0.3, 0.3], [0.1, 0.2, 0.6, 0.1], [0.9, 0.04, 0.03, 0.03], [0.48, 0.2, 0.16, 0.16]]
+    )
+    card = replace(STAGES, threshold=0.5, review_band=(0.45, 0.55))
+    calls = make_calls(np.log(p).astype(np.float32), tiny_patches(4), card)
+    assert [call.label for call in calls] == ["early", "pre", "benign", "early"]
+    assert [call.reason for call in calls] == [SORT_UNCLEAR, None, None, CLOSE_TO_THRESHOLD]
+
+
+@given(st.floats(0.001, 0.999))
+def test_with_one_label_a_side_no_sort_can_be_unclear(p: float) -> None:
+    (call,) = make_calls(logits_of(p), tiny_patches(1), TWO)
+    assert call.reason in (None, CLOSE_TO_THRESHOLD)
 
 
 def test_without_positive_labels_the_likeliest_is_called() -> None:
