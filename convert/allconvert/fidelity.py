@@ -6,7 +6,7 @@ not exceed a margin; where patches are too few to tell, the comparison says how 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -163,7 +163,7 @@ def compare(paired: PairedCalls, margin: float, what: str) -> Comparison:
         n_groups=n_groups,
         agreement=_agreement(agree, n_groups),
         least_agreement=max(0.0, 1 - FLIPS_PER_MARGIN * margin),
-        changes=(*_gated_changes(paired, margin), *_score_changes(paired)),
+        changes=(*_gated_changes(paired, margin), *_score_changes(paired, margin)),
         flips=flips,
         flip_counts=_count_directions(flips),
         largest_logit_error=float(np.abs(error).max()),
@@ -284,10 +284,14 @@ def _macro_recall(paired: PairedCalls, margin: float) -> Change | None:
 # --- changes that are only reported -------------------------------------------------------------------------
 
 
-def _score_changes(paired: PairedCalls) -> tuple[Change, ...]:
-    """AUROC (two classes present) and expected calibration error, float against int8."""
+def _score_changes(paired: PairedCalls, margin: float) -> tuple[Change, ...]:
+    """Macro recall of several sorts, AUROC (two classes present) and expected calibration error."""
     before, after = paired.predictions(of_int8=False), paired.predictions(of_int8=True)
-    found = []
+    found: list[Change] = []
+    if paired.positive and len(paired.label_names) > 2:
+        # Told, not gated: one cell of a rare subtype outweighs any margin; lost agreement is gated.
+        sorts = _macro_recall(paired, margin)
+        found += [replace(sorts, margin=None, n_needed=None)] if sorts is not None else []
     truth = before.is_positive
     if paired.positive and truth.any() and not truth.all():
         pair = weighted_auroc(truth, before.p_positive), weighted_auroc(truth, after.p_positive)

@@ -130,6 +130,16 @@ def test_several_positive_labels_count_as_one_finding() -> None:
     assert comparison.flip_counts == {"blast to third": 10}
 
 
+def test_subtypes_taken_for_each_other_are_told_beside_the_finding() -> None:
+    labels = [0] * 20 + [1] * 20 + [2] * 20
+    int8 = [0] * 20 + [1] * 17 + [2] * 3 + [2] * 20
+    comparison = compare(paired(labels, labels, int8, (1, 2)), 0.01, "made")
+    assert change_of(comparison, "sensitivity") == 0
+    assert change_of(comparison, "macro recall") == pytest.approx(-3 / 20 / 3)
+    assert comparison.flip_counts == {"blast to third": 3}
+    assert comparison.objections == ()
+
+
 def test_a_class_that_is_absent_has_no_figure() -> None:
     comparison = compare(paired([0] * 30, [0] * 30, [0] * 30), 0.01, "made patches")
     assert [change.name for change in comparison.changes] == ["specificity", "calibration error"]
