@@ -120,6 +120,39 @@ def test_the_bootstrap_of_independent_cells_agrees_with_wilson() -> None:
     assert interval == pytest.approx(wilson_interval(240, 300), abs=0.015)
 
 
+@pytest.mark.parametrize("n_groups", [5, 8])
+def test_few_groups_are_trusted_less_than_percentiles_would(n_groups: int) -> None:
+    """Percentiles at 2.5 and 97.5 % of five drawn groups cover the truth about 78 times in 100."""
+    rng = np.random.default_rng(2)
+    plain, expanded = [], []
+    for _ in range(150):
+        rates, sizes = rng.beta(0.85 * 9, 0.15 * 9, n_groups), rng.integers(20, 80, n_groups)
+        hits = rng.binomial(sizes, rates)
+        cells = np.concatenate([np.arange(size) < hit for size, hit in zip(sizes, hits, strict=True)])
+        plan = plan_resampling(np.repeat([f"g{k}" for k in range(n_groups)], sizes).tolist(), 0, 400)
+        values = plan.values(mean_of(cells.astype(float)))
+        low, high = np.quantile(values, [0.025, 0.975])
+        plain.append(low <= 0.85 <= high)
+        interval = plan.interval(mean_of(cells.astype(float)))
+        assert interval is not None
+        expanded.append(interval[0] <= 0.85 <= interval[1])
+    assert np.mean(expanded) > np.mean(plain) + 0.04
+    assert np.mean(expanded) > 0.84
+
+
+def test_with_many_groups_the_ends_are_the_plain_percentiles() -> None:
+    low, high = plan_resampling([f"g{index}" for index in range(2000)], seed=0).tails
+    assert (low, high) == pytest.approx((0.025, 0.975), abs=3e-4)
+
+
+def test_every_figure_of_a_study_rests_on_the_same_resamples() -> None:
+    """So that the difference of two figures is that of the same patients."""
+    plan = plan_resampling([f"g{index % 9}" for index in range(90)], seed=4)
+    cells = np.random.default_rng(0).random(90)
+    difference = plan.values(lambda weights: mean_of(cells)(weights) - mean_of(cells**2)(weights))
+    np.testing.assert_allclose(difference, plan.values(mean_of(cells)) - plan.values(mean_of(cells**2)))
+
+
 def test_a_statistic_that_hardly_ever_has_a_value_has_no_interval() -> None:
     plan = plan_resampling(["a", "b", "c", "d", "e"], seed=0)
     assert plan.interval(lambda weights: np.full(weights.shape[0], np.nan)) is None

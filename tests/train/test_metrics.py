@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from alltrain import metrics
+from alltrain.meanings import title_and_meaning
 from alltrain.metrics import Predictions
 
 NAMES = ("normal", "blast")
@@ -196,3 +197,113 @@ def test_a_figure_of_a_few_groups_says_that_it_ignores_clustering() -> None:
     assert "ignores clustering" in metrics.interval_notes(few)[0]
     many = predictions_of([0, 1] * 4, [0.1, 0.9] * 4)
     assert "resample whole groups" in metrics.interval_notes(many)[0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=4, max_size=40))
+def test_every_label_is_judged_as_scikit_learn_judges_it(rows: list[tuple[int, int]]) -> None:
+    labels, called = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
+    assume(len(set(labels)) > 1)
+    names = ("normal", "L1", "L2", "L3")
+    rng = np.random.default_rng(int(labels.sum()))
+    p = rng.dirichlet(np.ones(4), labels.size)
+    everyone = tuple(f"g{index}" for index in range(labels.size))
+    made = Predictions(labels, p, called, np.zeros(labels.size, bool), everyone, names, (1, 2, 3))
+    found = metrics.score(made)
+    precision, recall, f1, _ = reference.precision_recall_fscore_support(
+        labels, called, labels=range(4), zero_division=np.nan
+    )
+    for index, name in enumerate(names):
+        for kind, expected in (("recall", recall), ("precision", precision), ("f1", f1)):
+            value = found[f"{kind}_{name}"].value
+            if np.isnan(expected[index]):
+                assert value is None or (kind == "f1" and value == 0)
+            else:
+                assert value == pytest.approx(expected[index]), (kind, name)
+    present = sorted(set(labels.tolist()))
+    macro = {
+        "macro_precision": reference.precision_score(
+            labels, called, labels=present, average="macro", zero_division=0
+        ),
+        "macro_f1": reference.f1_score(labels, called, labels=present, average="macro", zero_division=0),
+        "macro_auroc": np.mean([reference.roc_auc_score(labels == k, p[:, k]) for k in present]),
+    }
+    for kind, expected in macro.items():
+        assert found[kind].value == pytest.approx(expected), kind
+
+
+@settings(max_examples=40, deadline=None)
+@given(binary_cases)
+def test_predictive_values_agree_with_scikit_learn(rows: list[tuple[int, float]]) -> None:
+    labels, scores = both_classes(rows)
+    found = metrics.score(predictions_of(labels, scores))
+    called = [int(score >= 0.5) for score in scores]
+    for name, side in (("precision", 1), ("npv", 0)):
+        if side in called:
+            assert found[name].value == pytest.approx(
+                reference.precision_score(labels, called, pos_label=side, zero_division=0)
+            )
+        else:
+            assert found[name].value is None
+            assert "no cell is called" in (found[name].reason or "")
+
+
+def test_all_studies_of_the_same_labels_have_the_same_figures() -> None:
+    studies = ([0, 1] * 30, [0] * 60, [1] * 60)
+    named = [list(metrics.score(predictions_of(labels, [0.3, 0.6] * 30))) for labels in studies]
+    named.append(list(metrics.score(predictions_of([0, 1] * 30, [0.3, 0.6] * 30, positive=()))))
+    assert all(names == named[0] for names in named)
+
+
+def test_every_figure_has_a_title_and_a_meaning() -> None:
+    for name in metrics.score(predictions_of([0, 1] * 30, [0.3, 0.6] * 30)):
+        title, meaning = title_and_meaning(name)
+        assert title[0].isupper() or title.startswith("normal")
+        assert meaning
+    assert title_and_meaning("sensitivity_at_specificity_95")[0] == "Sensitivity at specificity 0.95"
+    assert title_and_meaning("macro_f1")[0] == "Macro F1"
+    assert title_and_meaning("precision_L1 cell") == (
+        "Precision: L1 cell",
+        "share of calls of L1 cell that are right",
+    )
+
+
+def test_a_perfect_f1_of_few_cells_still_has_a_wide_interval() -> None:
+    figures = metrics.score(predictions_of([0, 1] * 6, [0.1, 0.9] * 6))
+    for name in ("f1", "macro_f1", "f1_blast", "macro_auroc"):
+        interval = figures[name].ci95
+        assert interval is not None
+        assert interval[0] < 0.9
+        assert interval[1] == pytest.approx(1.0)
+
+
+def test_a_difference_pairs_the_cells() -> None:
+    """Two models that err on the same hard cells: their difference is known far better than either."""
+    rng = np.random.default_rng(0)
+    labels = [0, 1] * 200
+    base = np.where(np.array(labels) == 1, 0.7, 0.3) + rng.normal(0, 0.3, 400)
+    first = predictions_of(labels, list(np.clip(base, 0, 1)))
+    second = predictions_of(labels, list(np.clip(base + rng.normal(0, 0.02, 400), 0, 1)))
+    found = metrics.difference(first, second, "auroc")
+    alone = metrics.score(first)["auroc"]
+    assert found.ci95 is not None
+    assert alone.ci95 is not None
+    assert found.ci95[0] <= 0 <= found.ci95[1]
+    assert found.ci95[1] - found.ci95[0] < 0.3 * (alone.ci95[1] - alone.ci95[0])
+    other = metrics.score(second)["auroc"]
+    assert alone.value is not None
+    assert other.value is not None
+    assert found.value == pytest.approx(alone.value - other.value)
+    with pytest.raises(ValueError, match="same cells"):
+        metrics.difference(first, first.part(first.is_positive), "auroc")
+
+
+@pytest.mark.parametrize("name", list(metrics.STATISTICS))
+def test_a_difference_is_of_the_very_figures_that_are_scored(name: str) -> None:
+    rng = np.random.default_rng(1)
+    labels = [0, 1] * 30
+    first, second = (predictions_of(labels, list(rng.random(60))) for _ in range(2))
+    one, other = metrics.score(first)[name].value, metrics.score(second)[name].value
+    assert one is not None
+    assert other is not None
+    assert metrics.difference(first, second, name).value == pytest.approx(one - other)

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from alledge import RESEARCH_USE_ONLY
 from alledge.card import INTENDED_USE
 from alltrain import plots
+from alltrain.meanings import title_and_meaning
 from alltrain.metrics import Figure, PartScore
 from alltrain.pictures import Sheet, choose_sheets
 from alltrain.results import FittedModel, Results
@@ -24,23 +25,6 @@ MAX_IMAGES: Final = 40
 # Shown large, in this order; the rest stand in the table.
 HEADLINES: Final = ("accuracy", "sensitivity", "specificity", "auroc")
 HEADLINES_WITHOUT_POSITIVES: Final = ("accuracy", "balanced_accuracy", "mcc", "macro_auroc")
-ACRONYMS: Final = frozenset({"auroc", "auprc", "f1", "mcc", "ece"})
-MEANINGS: Final = {
-    "accuracy": "share of cells called by their label",
-    "accuracy_without_review": "the same among cells that were not sent to review",
-    "review_share": "share of cells on which the model abstained",
-    "baseline_accuracy": "accuracy of always saying the commonest label",
-    "balanced_accuracy": "mean recall of the labels",
-    "sensitivity": "share of positive cells called positive",
-    "specificity": "share of negative cells called negative",
-    "auroc": "chance that a positive cell scores above a negative one",
-    "macro_auroc": "mean over labels of one label against the others",
-    "auprc": "average precision of the positive side",
-    "f1": "harmonic mean of precision and sensitivity",
-    "mcc": "Matthews correlation of truth and call, 0 by chance",
-    "ece": "expected calibration error, 0 is best",
-    "brier": "mean squared error of the probabilities, 0 is best",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +72,8 @@ def render_report(results: Results) -> str:
 
 
 def _row(name: str, figure: Figure) -> FigureRow:
-    words = name.replace("_", " ")
-    if name.startswith("recall_"):
-        label = name.removeprefix("recall_")
-        return FigureRow(f"recall: {label}", f"share of {label} cells called {label}", figure)
-    shown = words.upper() if name in ACRONYMS else words[0].upper() + words[1:].replace("auroc", "AUROC")
-    return FigureRow(shown, MEANINGS[name], figure)
+    title, meaning = title_and_meaning(name)
+    return FigureRow(title, meaning, figure)
 
 
 def _models(results: Results) -> list[tuple[str, FittedModel, str]]:
