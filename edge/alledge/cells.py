@@ -42,7 +42,7 @@ def find_cells(pixels: U8, illumination: Illumination, pixel_um: float) -> Cells
     reduced = reduce_by(pixels, illumination, factor)
     # Cut out on black there are no red cells to read their colour from.
     red_cells = TYPICAL_RED_CELLS if illumination.masked else red_cell_direction(reduced.pixels)
-    density = _smooth(chromatin_density(reduced.pixels, red_cells), pixel_um * factor)
+    density = smooth_density(chromatin_density(reduced.pixels, red_cells), pixel_um * factor)
     nuclei = find_nuclei(density, pixel_um * factor)
     kinds = tell_kinds(nuclei)
     cells = [
@@ -57,7 +57,7 @@ def find_cells(pixels: U8, illumination: Illumination, pixel_um: float) -> Cells
     )
 
 
-def _smooth(density: F32, pixel_um: float) -> F32:
+def smooth_density(density: F32, pixel_um: float) -> F32:
     """Blur to the working resolution; an image coarser than that is left alone."""
     sigma = _SMOOTHING_UM / pixel_um
     if sigma < 0.3:

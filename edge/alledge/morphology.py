@@ -27,7 +27,7 @@ def describe_cell(nucleus: Nucleus, density: F32, reduced: Reduced, pixel_um: fl
         pixel_um: micrometres per pixel of the frame.
     """
     unit_um = pixel_um * reduced.factor
-    body = _body(nucleus, unit_um)
+    body = cell_body(nucleus, unit_um)
     x0, y0 = nucleus.corner
     rows, columns = np.nonzero(body)
     left, right = int(columns.min()) + x0, int(columns.max()) + x0 + 1
@@ -49,7 +49,7 @@ def describe_cell(nucleus: Nucleus, density: F32, reduced: Reduced, pixel_um: fl
     )
 
 
-def _body(nucleus: Nucleus, unit_um: float) -> U8:
+def cell_body(nucleus: Nucleus, unit_um: float) -> U8:
     """(h, w) uint8 0/1: the nucleus and the stained cytoplasm within reach of it."""
     side = 2 * round(_CYTOPLASM_UM / unit_um) + 1
     reach = cv2.dilate(nucleus.mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
