@@ -27,7 +27,7 @@ GREEN: Final = "#009E73"
 GREY: Final = "#8a8f98"
 INK: Final = "#1f2430"
 _LINES: Final = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", INK)
-_STYLE: Final[dict[str, object]] = {
+STYLE: Final[dict[str, object]] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "allscope",
     "font.family": "sans-serif",
@@ -60,7 +60,7 @@ def plot_roc(predictions: Predictions, sensitivity: Figure, specificity: Figure)
 
     Without positive labels: one curve a label, that label against all others.
     """
-    with style.context(_STYLE):
+    with style.context(STYLE):
         canvas, axes = _square()
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 4)))
         for index, (name, truth, score) in enumerate(_roc_curves(predictions)):
@@ -69,7 +69,7 @@ def plot_roc(predictions: Predictions, sensitivity: Figure, specificity: Figure)
         _mark_operating_point(axes, sensitivity, specificity)
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axes.legend(loc="lower right")
-        return _svg(canvas)
+        return svg_of(canvas)
 
 
 def _roc_curves(predictions: Predictions) -> list[tuple[str, Mask, F64]]:
@@ -98,7 +98,7 @@ def plot_reliability(predictions: Predictions) -> str:
     """Observed share against stated probability, in equal bins, with Wilson intervals and bin counts."""
     stated, right = calibration_view(predictions)
     bins = reliability_bin(stated)
-    with style.context(_STYLE):
+    with style.context(STYLE):
         canvas, axes = _square()
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=(0, (4, 4)), label="perfect")
         counts = np.bincount(bins, minlength=N_RELIABILITY_BINS)
@@ -116,7 +116,7 @@ def plot_reliability(predictions: Predictions) -> str:
             xlim=(-0.02, 1.02),
             ylim=(-0.06, 1.02),
         )
-        return _svg(canvas)
+        return svg_of(canvas)
 
 
 def plot_scores(predictions: Predictions) -> str:
@@ -125,19 +125,19 @@ def plot_scores(predictions: Predictions) -> str:
         return ""
     truth, p = predictions.is_positive, predictions.p_positive
     edges = [index / 40 for index in range(41)]
-    with style.context(_STYLE):
+    with style.context(STYLE):
         canvas, axes = _square()
         for side, colour, name in ((~truth, BLUE, "negative"), (truth, ORANGE, "positive")):
             axes.hist(p[side], bins=edges, color=colour, alpha=0.6, label=f"{name} ({int(side.sum())})")
         axes.set(xlabel="probability of a positive label", ylabel="cells", xlim=(0, 1), yscale="symlog")
         axes.yaxis.set_major_formatter("{x:.0f}")
         axes.legend(loc="upper center")
-        return _svg(canvas)
+        return svg_of(canvas)
 
 
 def plot_courses(courses: Sequence[Course], shipped: Course) -> str:
     """Training (dashed) and validation loss (solid) of every model; a dot where its weights were kept."""
-    with style.context(_STYLE):
+    with style.context(STYLE):
         canvas = Canvas(figsize=(8.6, 2.9), layout="constrained")
         axes = canvas.subplots()
         for index, course in enumerate([*courses, shipped]):
@@ -152,7 +152,7 @@ def plot_courses(courses: Sequence[Course], shipped: Course) -> str:
         axes.set(xlabel="epoch", ylabel="cross-entropy, nats a cell", ylim=(0, None))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="upper right", ncols=3)
-        return _svg(canvas)
+        return svg_of(canvas)
 
 
 def _square() -> tuple[Canvas, Axes]:
@@ -160,7 +160,7 @@ def _square() -> tuple[Canvas, Axes]:
     return canvas, canvas.subplots()
 
 
-def _svg(canvas: Canvas) -> str:
+def svg_of(canvas: Canvas) -> str:
     """The canvas as an <svg> element: no XML header, no metadata, no fixed size."""
     text = io.StringIO()
     canvas.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
