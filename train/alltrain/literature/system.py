@@ -46,8 +46,9 @@ class TrainingSide:
     patches: (N, 50, 50, 3) uint8 RGB. labels: (N,) int64. is_validation: (N,) bool, for stopping and
     for choosing between settings. morphology: (N, M) float64, NaN where no cell was found.
     positive: indices of the labels that mean leukaemia, empty where unknown. seed: the only source of
-    chance. epochs: of a network, None for its own number. on_epoch: told epochs done (or generations, or
-    settings tried) and how many there are at most.
+    chance, the same for all folds of a comparison; fold: which one this is. epochs: of a network, None for
+    its own number. on_epoch: told epochs done (or generations, or settings tried) and how many there are
+    at most. is_phantom: the cells are rendered.
     """
 
     patches: U8
@@ -59,6 +60,8 @@ class TrainingSide:
     seed: int
     epochs: int | None = None
     on_epoch: Callable[[int, int], None] | None = None
+    fold: int = 0
+    is_phantom: bool = False
 
     @property
     def n_labels(self) -> int:
