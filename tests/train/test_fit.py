@@ -188,6 +188,7 @@ def test_four_sessions_two_of_them_without_blasts_can_be_judged() -> None:
         study,
         patches=study.patches[keep],
         labels=study.labels[keep],
+        morphology=study.morphology[keep],
         groups=tuple(g for g, k in zip(study.groups, keep, strict=True) if k),
         sources=tuple(s for s, k in zip(study.sources, keep, strict=True) if k),
         patch_ids=tuple(p for p, k in zip(study.patch_ids, keep, strict=True) if k),

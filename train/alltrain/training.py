@@ -6,28 +6,36 @@ and the weights of the best epoch are kept. Nothing here knows what a test fold 
 
 With a rehearsal (rehearsal.py) every fit starts from weights that have learnt rendered cells, goes on at
 a gentler rate, and keeps a share of every batch rendered.
+
+What is shown comes from batches.py, the compiled graph from training_step.py, and checkpoint.py keeps
+where a fit stands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import cos, pi
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from alledge.types import F32, F64, I64, U8
-from alltrain.augmentation import Augmentation, augment
+from alledge.errors import RunUnusable
+from alledge.types import F32, I64, U8
+from alltrain.augmentation import Augmentation
 from alltrain.backend import load_keras
+from alltrain.checkpoint import Arrays, Checkpoint, Standing
 from alltrain.models import MODELS
 from alltrain.rehearsal import Rehearsal
+from alltrain.sampling import class_weights
+from alltrain.sampling import shuffled_batches as shuffled_batches
 
 if TYPE_CHECKING:
     import keras
 
+    from alltrain.batches import Shown
+    from alltrain.training_step import TrainingStep
+
 PREDICTION_BATCH: Final = 128
-_WARM_UP_SHARE: Final = 0.05
-_LAST_RATE: Final = 0.05  # of the peak
+_LOSS: Final = 1  # column of validation loss in a course
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +85,29 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Shown:
-    """Patches that a network is shown, and what weight each label has among them."""
+class _Course:
+    """One course of training: what is shown, for how long, how fast, and what judges it.
 
-    patches: U8
-    labels: I64
-    indices: I64
-    class_weight: F64
+    held: patches and labels to validate on; None where nothing validates, then the last weights are kept.
+    """
 
-    def at(self, batch: I64) -> "_Shown":
-        """The patches at these indices."""
-        return _Shown(self.patches[batch], self.labels[batch], batch, self.class_weight)
+    main: "Shown"
+    beside: "Shown | None"
+    n_epochs: int
+    n_batches: int
+    peak: float
+    recipe: Recipe
+    held: tuple[U8, I64] | None = None
+    checkpoint: Checkpoint | None = None
+    on_epoch: Callable[[int], None] | None = None
+    callbacks: Sequence["keras.callbacks.Callback"] = ()
 
 
 class Trainer:
-    """Fits networks of one kind, one after the other.
-
-    Keras takes seconds to compile a training step, and the step is the same for every fold. So it is
-    compiled once here, and each fit starts it anew with its own weights and an empty optimiser.
+    """Fits networks of one kind, one after the other, on one compiled graph.
 
     rehearsal: rendered cells to start from and to keep seeing; learnt here, once for all fits.
-    on_epoch: told the number of rehearsal epochs done.
+    on_epoch: told the number of rehearsal epochs done. checkpoint: where the rehearsal stands.
     """
 
     def __init__(
@@ -106,24 +116,24 @@ class Trainer:
         recipe: Recipe,
         rehearsal: Rehearsal | None = None,
         on_epoch: Callable[[int], None] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
-        keras = load_keras()
+        load_keras()
+        from alltrain.training_step import TrainingStep
+
         self._build = MODELS[recipe.model]
         self._n_labels = n_labels
-        self._network = self._build(n_labels)
-        # jit_compile stays off: on two cores XLA makes an epoch twice as slow and takes seconds to compile.
-        self._network.compile(
-            optimizer=keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
-            loss=keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=recipe.label_smoothing
-            ),
-            jit_compile=False,
+        self._step = TrainingStep(
+            self._build(n_labels),
+            recipe.batch_size,
+            recipe.augmentation,
+            weight_decay=recipe.weight_decay,
+            label_smoothing=recipe.label_smoothing,
         )
-        self._network.optimizer.build(self._network.trainable_variables)
-        self._rendered: _Shown | None = None
-        self._rehearsed_weights: list[npt.NDArray[np.float32]] | None = None
+        self._rendered: Rehearsal | None = None
+        self._rehearsed_weights: Arrays | None = None
         if rehearsal is not None:
-            self._rehearse(rehearsal, recipe, on_epoch)
+            self._rehearse(rehearsal, recipe, on_epoch, checkpoint)
 
     def fit(
         self,
@@ -132,6 +142,9 @@ class Trainer:
         is_validation: npt.NDArray[np.bool_],
         recipe: Recipe,
         on_epoch: Callable[[int], None] | None = None,
+        *,
+        checkpoint: Checkpoint | None = None,
+        callbacks: Sequence["keras.callbacks.Callback"] = (),
     ) -> Fitted:
         """Fit one network on the patches that do not validate.
 
@@ -141,101 +154,153 @@ class Trainer:
             is_validation: (N,) bool.
             recipe: how to fit; the same recipe and patches give the same weights on the same machine.
             on_epoch: told the number of epochs done.
+            checkpoint: where this fit stands; it goes on from there, and keeps each epoch there.
+            callbacks: Keras callbacks, called as in `keras.Model.fit`.
+
+        Raises:
+            RunUnusable: the checkpoint is damaged. StorageFailed: it cannot be written.
         """
         train, held = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
-        self._start_anew(recipe.seed)
-        real = _Shown(patches, labels, train, class_weights(labels[train], self._n_labels))
-        rng = np.random.default_rng(recipe.seed)
         n_rendered = round(recipe.rehearsal_share * recipe.batch_size) if self._rendered else 0
         n_real = recipe.batch_size - n_rendered
-        n_batches = -(-max(recipe.least_patches_an_epoch, train.size) // n_real)
-        peak = recipe.rehearsed_learning_rate if self._rendered else recipe.learning_rate
-        course: list[Epoch] = []
-        best_epoch, best_weights = 0, self._network.get_weights()
-        for index in range(recipe.epochs):
-            losses = []
-            for number, batch in enumerate(shuffled_batches(train, n_batches, n_real, rng)):
-                rate = learning_rate_at(index * n_batches + number, recipe.epochs * n_batches, peak)
-                shown = [real.at(batch)]
-                if self._rendered is not None:
-                    shown.append(self._rendered.at(rng.choice(self._rendered.indices, n_rendered)))
-                losses.append(self._step(shown, rng, recipe, rate))
-            loss, accuracy = evaluate(predict_logits(self._network, patches[held]), labels[held])
-            course.append(Epoch(float(np.mean(losses)), loss, accuracy))
-            if on_epoch is not None:
-                on_epoch(index + 1)
-            if loss <= min(epoch.validation_loss for epoch in course):
-                best_epoch, best_weights = index, self._network.get_weights()
-            if index - best_epoch >= recipe.patience:
-                break
-        return Fitted(self._with_weights(best_weights), tuple(course), best_epoch)
-
-    def _rehearse(self, rehearsal: Rehearsal, recipe: Recipe, on_epoch: Callable[[int], None] | None) -> None:
-        """Learn the rendered cells alone; every later fit starts from these weights."""
-        indices = np.arange(rehearsal.labels.size)
-        rendered = _Shown(
-            rehearsal.patches, rehearsal.labels, indices, class_weights(rehearsal.labels, self._n_labels)
+        course = _Course(
+            self._shown(patches, labels, train, n_real),
+            self._all_shown(self._rendered, n_rendered) if self._rendered else None,
+            recipe.epochs,
+            _whole_executions(max(recipe.least_patches_an_epoch, train.size), n_real),
+            recipe.rehearsed_learning_rate if self._rendered else recipe.learning_rate,
+            recipe,
+            (patches[held], labels[held]),
+            checkpoint,
+            on_epoch,
+            callbacks,
         )
-        self._start_anew(recipe.seed)
-        rng = np.random.default_rng(recipe.seed)
-        n_batches = -(-indices.size // recipe.batch_size)
-        for index in range(recipe.rehearsal_epochs):
-            for number, batch in enumerate(shuffled_batches(indices, n_batches, recipe.batch_size, rng)):
-                step, n_steps = index * n_batches + number, recipe.rehearsal_epochs * n_batches
-                rate = learning_rate_at(step, n_steps, recipe.learning_rate)
-                self._step([rendered.at(batch)], rng, recipe, rate)
-            if on_epoch is not None:
-                on_epoch(index + 1)
-        self._rendered, self._rehearsed_weights = rendered, self._network.get_weights()
+        standing = self._run(course)
+        epochs = tuple(Epoch(*map(float, row)) for row in standing.course)
+        return Fitted(self._with_weights(standing.best), epochs, standing.best_epoch)
 
-    def _start_anew(self, seed: int) -> None:
-        load_keras().utils.set_random_seed(seed)
-        weights = self._rehearsed_weights or self._build(self._n_labels).get_weights()
-        self._network.set_weights(weights)
-        for variable in self._network.optimizer.variables:
-            variable.assign(np.zeros(variable.shape))
+    def _rehearse(
+        self,
+        rehearsal: Rehearsal,
+        recipe: Recipe,
+        on_epoch: Callable[[int], None] | None,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        """Learn the rendered cells alone; every later fit starts from these weights."""
+        course = _Course(
+            self._all_shown(rehearsal, recipe.batch_size),
+            None,
+            recipe.rehearsal_epochs,
+            _whole_executions(rehearsal.labels.size, recipe.batch_size),
+            recipe.learning_rate,
+            recipe,
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+        )
+        self._rendered, self._rehearsed_weights = rehearsal, self._run(course).best
 
-    def _step(self, shown: "list[_Shown]", rng: np.random.Generator, recipe: Recipe, rate: float) -> float:
-        """One step of the optimiser on patches varied anew; loss of the batch."""
-        self._network.optimizer.learning_rate = rate
-        self._network.reset_metrics()  # Keras would otherwise answer with the mean of all batches so far
-        varied = augment(np.concatenate([part.patches for part in shown]), rng, recipe.augmentation)
-        one_hot = np.eye(self._n_labels, dtype=np.float32)[np.concatenate([part.labels for part in shown])]
-        weight = np.concatenate([part.class_weight[part.labels] for part in shown]).astype(np.float32)
-        return float(self._network.train_on_batch(varied, one_hot, sample_weight=weight))
+    def _run(self, course: _Course) -> Standing:
+        """Go through a course from its beginning, or from where its checkpoint stands."""
+        keras = load_keras()
+        from alltrain.batches import Batches
 
-    def _with_weights(self, weights: list[npt.NDArray[np.float32]]) -> "keras.Model":
+        standing = self._start(course)
+        done = len(standing.course)
+        if done == course.n_epochs or _has_stalled(standing, course):
+            return standing
+        watch = _Watch(self._step, course, standing)
+        batches = Batches(
+            course.main,
+            course.beside,
+            n_batches=course.n_batches,
+            epochs=range(done, course.n_epochs),
+            seed=course.recipe.seed,
+            augmentation=course.recipe.augmentation,
+        )
+        self._step.model.fit(
+            batches,
+            initial_epoch=done,
+            epochs=course.n_epochs,
+            steps_per_epoch=course.n_batches,
+            shuffle=False,
+            verbose=0,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=watch.after_epoch), *course.callbacks],
+        )
+        return watch.standing
+
+    def _start(self, course: _Course) -> Standing:
+        """Where the checkpoint stands, or the beginning: weights of the seed's own, or rehearsed ones."""
+        load_keras().utils.set_random_seed(course.recipe.seed)
+        weights = self._rehearsed_weights or tuple(self._build(self._n_labels).get_weights())
+        self._step.start(weights, course.peak, course.n_epochs * course.n_batches)
+        found = course.checkpoint.read() if course.checkpoint else None
+        if found is None:
+            return Standing(np.empty((0, 3)), self._step.variables(), 0, weights)
+        try:
+            self._step.restore(found.variables)
+        except ValueError as error:
+            raise RunUnusable(
+                "A checkpoint is of another network.", "Remove it; its model is fitted anew."
+            ) from error
+        return found
+
+    def _shown(self, patches: U8, labels: I64, indices: I64, n_a_batch: int) -> "Shown":
+        from alltrain.batches import Shown
+
+        return Shown(patches, labels, indices, class_weights(labels[indices], self._n_labels), n_a_batch)
+
+    def _all_shown(self, rendered: Rehearsal, n_a_batch: int) -> "Shown":
+        return self._shown(rendered.patches, rendered.labels, np.arange(rendered.labels.size), n_a_batch)
+
+    def _with_weights(self, weights: Arrays) -> "keras.Model":
         model = self._build(self._n_labels)
         model.set_weights(weights)
         return model
 
 
-def learning_rate_at(step: int, n_steps: int, peak: float) -> float:
-    """Linear warm-up over the first steps, then half a cosine down to a small share of the peak.
+class _Watch:
+    """Validates after every epoch, keeps the best weights, and writes down where the fit stands."""
 
-    Source: I. Loshchilov, F. Hutter, SGDR, ICLR 2017; without restarts.
-    """
-    n_warm_up = max(1, round(_WARM_UP_SHARE * n_steps))
-    if step < n_warm_up:
-        return peak * (step + 1) / n_warm_up
-    progress = (step - n_warm_up) / max(1, n_steps - n_warm_up)
-    return peak * (_LAST_RATE + (1 - _LAST_RATE) * (1 + cos(pi * progress)) / 2)
+    def __init__(self, step: "TrainingStep", course: _Course, standing: Standing) -> None:
+        self._step, self._course, self.standing = step, course, standing
+
+    def after_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Called by Keras with the mean training loss; ends the training when nothing improves."""
+        course, before = self._course, self.standing
+        loss, accuracy = self._validate()
+        rows = np.vstack([before.course, [float(logs["loss"]), loss, accuracy]])
+        is_best = course.held is None or loss <= rows[:, _LOSS].min()
+        self.standing = Standing(
+            rows,
+            self._step.variables(),
+            epoch if is_best else before.best_epoch,
+            tuple(self._step.network.get_weights()) if is_best else before.best,
+        )
+        if course.checkpoint is not None:
+            course.checkpoint.write(self.standing)
+        if course.on_epoch is not None:
+            course.on_epoch(epoch + 1)
+        self._step.model.stop_training = _has_stalled(self.standing, course)
+
+    def _validate(self) -> tuple[float, float]:
+        if self._course.held is None:
+            return np.nan, np.nan
+        patches, labels = self._course.held
+        return evaluate(predict_logits(self._step.network, patches), labels)
 
 
-def shuffled_batches(indices: I64, n_batches: int, batch_size: int, rng: np.random.Generator) -> I64:
-    """(n_batches, batch_size) of the indices, all shown equally often (to one), each round shuffled anew.
-
-    Every batch is full: a batch of another size would make the backend compile the step again.
-    """
-    n_rounds = -(-n_batches * batch_size // indices.size)
-    rounds = np.concatenate([rng.permutation(indices) for _ in range(n_rounds)])
-    return rounds[: n_batches * batch_size].reshape(n_batches, batch_size)
+def _has_stalled(standing: Standing, course: _Course) -> bool:
+    """Whether the last `patience` epochs brought nothing better."""
+    if course.held is None:
+        return False
+    return len(standing.course) - 1 - standing.best_epoch >= course.recipe.patience
 
 
-def class_weights(labels: I64, n_labels: int) -> F64:
-    """(n_labels,) weights that make every label count alike, one on average over the patches."""
-    counts = np.bincount(labels, minlength=n_labels)
-    return np.asarray(labels.size / (n_labels * np.maximum(counts, 1)), dtype=np.float64)
+def _whole_executions(n_patches: int, n_a_batch: int) -> int:
+    """Batches of an epoch: enough for all patches, in whole executions of the graph."""
+    from alltrain.training_step import STEPS_AT_ONCE
+
+    return -(-n_patches // (n_a_batch * STEPS_AT_ONCE)) * STEPS_AT_ONCE
 
 
 def predict_logits(model: "keras.Model", patches: U8) -> F32:
