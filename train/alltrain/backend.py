@@ -29,13 +29,18 @@ def load_keras() -> ModuleType:
         RuntimeMissing: Keras or its backend is not installed.
     """
     if "keras" not in sys.modules:
-        for name, value in _SETTINGS.items():
-            os.environ.setdefault(name, value)
+        settle_environment()
         _import_quietly()
     import keras
 
     module: ModuleType = keras
     return module
+
+
+def settle_environment() -> None:
+    """What the backend reads from the environment when it is loaded; to be called before any import of it."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
 
 
 def _import_quietly() -> None:
