@@ -145,5 +145,10 @@ def _picture(patch_set: PatchSet, calls: Sequence[Call], index: int) -> CellPict
 def data_uri(patch: U8) -> str:
     """An RGB patch as an enlarged JPEG inside a URI. patch: (S, S, 3) uint8."""
     larger = cv2.resize(patch, (_SHOWN_PX, _SHOWN_PX), interpolation=cv2.INTER_CUBIC)
-    _, encoded = cv2.imencode(".jpg", larger[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    return image_uri(np.asarray(larger, dtype=np.uint8))
+
+
+def image_uri(image: U8) -> str:
+    """An RGB image, (H, W, 3) uint8, as a JPEG inside a URI."""
+    _, encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")

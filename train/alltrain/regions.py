@@ -30,6 +30,7 @@ PIXEL_UM: Final = PATCH_UM / PATCH_PX
 TYPICAL_RADIUS_UM: Final = 5.5  # of a white cell; outlines one in the middle where no nucleus is found there
 _STAINED: Final = PLASMA_ABSORBANCE * log(10)  # of green, as a natural logarithm
 _REACH_UM: Final = 4.0  # a nucleus further from the middle is a neighbour's
+_NECK_UM: Final = 2.0
 _MASKED: Final = 0.1  # share of pure black from which a patch is cut out on black
 _MOSAIC: Final = 24  # patches of an image that tell the colour of its red cells
 
@@ -119,8 +120,15 @@ def _placed(mask: U8, corner: tuple[int, int]) -> Masks:
 
 
 def _hull(body: Masks) -> Masks:
-    """The convex hull of the largest part: cells are round, and pale cytoplasm leaves bays and holes."""
-    parts, _ = cv2.findContours(body.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    """The convex hull of the largest part: cells are round, and pale cytoplasm leaves bays and holes.
+
+    Necks towards a touching neighbour, thinner than 2 um, are cut before.
+    """
+    side = round(_NECK_UM / PIXEL_UM)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    whole = body.astype(np.uint8)
+    opened = cv2.morphologyEx(whole, cv2.MORPH_OPEN, disc)
+    parts, _ = cv2.findContours(opened if opened.any() else whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros(body.shape, dtype=np.uint8)
     cv2.fillConvexPoly(filled, cv2.convexHull(max(parts, key=cv2.contourArea)), 1)
     return np.asarray(filled > 0)
