@@ -6,18 +6,16 @@ pictures itself, so that it can be mailed, archived and opened on a machine with
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from alledge import RESEARCH_USE_ONLY
 from alledge.card import INTENDED_USE
 from alltrain import plots
-from alltrain.meanings import title_and_meaning
-from alltrain.metrics import Figure, PartScore
+from alltrain.metrics import PartScore
+from alltrain.pages import figure_row, page_environment
 from alltrain.pictures import Sheet, choose_sheets
 from alltrain.results import FittedModel, Results
 
@@ -27,29 +25,12 @@ HEADLINES: Final = ("accuracy", "sensitivity", "specificity", "auroc")
 HEADLINES_WITHOUT_POSITIVES: Final = ("accuracy", "balanced_accuracy", "mcc", "macro_auroc")
 
 
-@dataclass(frozen=True, slots=True)
-class FigureRow:
-    """A figure with the words around it. on_unit_scale: 0 and 1 are its natural ends."""
-
-    name: str
-    meaning: str
-    figure: Figure
-
-    @property
-    def on_unit_scale(self) -> bool:
-        """Whether the interval can be drawn on a line from 0 to 1."""
-        return self.figure.value is not None and self.figure.value >= 0
-
-
 def render_report(results: Results) -> str:
     """The page as text."""
     patch_set, verdict = results.patch_set, results.verdict
-    environment = Environment(
-        loader=PackageLoader("alltrain"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["number"] = _number
     headlines = HEADLINES if patch_set.positive_labels else HEADLINES_WITHOUT_POSITIVES
-    return environment.get_template("report.html.j2").render(
+    page = page_environment().get_template("report.html.j2")
+    return page.render(
         research_use_only=RESEARCH_USE_ONLY,
         intended_use=INTENDED_USE,
         name=results.shipped.card.name,
@@ -57,8 +38,8 @@ def render_report(results: Results) -> str:
         patch_set=patch_set,
         counts=patch_set.label_counts,
         n_groups=len(set(patch_set.groups)),
-        headlines=[_row(name, verdict.figures[name]) for name in headlines],
-        rows=[_row(name, figure) for name, figure in verdict.figures.items()],
+        headlines=[figure_row(name, verdict.figures[name]) for name in headlines],
+        rows=[figure_row(name, figure) for name, figure in verdict.figures.items()],
         verdict=verdict,
         models=_models(results),
         groups=_groups(results),
@@ -69,11 +50,6 @@ def render_report(results: Results) -> str:
         versions=results.shipped.card.versions,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-
-
-def _row(name: str, figure: Figure) -> FigureRow:
-    title, meaning = title_and_meaning(name)
-    return FigureRow(title, meaning, figure)
 
 
 def _models(results: Results) -> list[tuple[str, FittedModel, str]]:
@@ -111,8 +87,3 @@ def _courses(results: Results) -> str:
 
 def _sheets(results: Results) -> Sequence[Sheet]:
     return choose_sheets(results.patch_set, results.out_of_fold)
-
-
-def _number(value: float | None) -> str:
-    """Three digits, as figures are read; a dash for none."""
-    return "-" if value is None else f"{value:.3f}"
