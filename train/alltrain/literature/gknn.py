@@ -57,7 +57,8 @@ class Neighbours:
     def vote(self, features: F64, n_neighbours: int) -> F64:
         """(N, L) float64 probabilities of the labels of the nearest cells, nearer ones counting more.
 
-        Weighing by nearness after S. A. Dudani, IEEE Trans. SMC 6 (1976) 325-327. The weights of a cell's neighbours add up to their number, so that Laplace's rule applies.
+        Weighing by nearness after S. A. Dudani, IEEE Trans. SMC 6 (1976) 325-327. The weights of a cell's
+        neighbours add up to their number, so that Laplace's rule applies.
         """
         k = min(n_neighbours, len(self.labels))
         chunks = [
@@ -174,10 +175,10 @@ GKNN: Final = System(
     ),
     choices=(
         (
-            "Only the abstract was at hand. It does not say what the genes are. In the algorithm that it builds"
-            " on, of Suguna and Thanushkodi 2010, a genetic search looks for the nearest neighbours themselves;"
-            " its optimum is plain nearest neighbours, so the genes here are feature weights and the number of"
-            " neighbours."
+            "Only the abstract was at hand, which does not say what the genes are. In the algorithm that it"
+            " builds on (Suguna and Thanushkodi 2010) a genetic search looks for the nearest neighbours"
+            " themselves; its optimum is plain nearest neighbours, so the genes here are feature weights and"
+            " the number of neighbours."
         ),
         (
             "Fitness is the mean logarithm of the probability of the true label over the validation cells,"
