@@ -40,7 +40,7 @@ _SEE: Final = "See docs/scale.md."
 
 
 class Batches(Protocol):
-    """Batches of an epoch, such as a `keras.utils.PyDataset`."""
+    """Batches of several epochs, such as a `keras.utils.PyDataset`."""
 
     def __len__(self) -> int: ...
 
@@ -69,11 +69,15 @@ class Distribution(Protocol):
         self,
         model: "keras.Model",
         batches: Batches,
-        epochs: int,
-        initial_epoch: int = 0,
+        epochs: range,
+        n_batches: int,
         callbacks: Sequence["keras.callbacks.Callback"] = (),
     ) -> None:
-        """Train as `Model.fit` does with unshuffled batches; each holds a whole batch at every worker."""
+        """Train as `Model.fit` does, on batches that are the same at every worker.
+
+        epochs: numbers of the epochs to go through. n_batches: of each; `batches` holds those of all of
+        them, one epoch after the other. callbacks: called as `Model.fit` calls them.
+        """
 
     def share(self, data: bytes) -> bytes:
         """The chief's data, at every worker."""
@@ -100,15 +104,16 @@ class Alone:
         self,
         model: "keras.Model",
         batches: Batches,
-        epochs: int,
-        initial_epoch: int = 0,
+        epochs: range,
+        n_batches: int,
         callbacks: Sequence["keras.callbacks.Callback"] = (),
     ) -> None:
         """`Model.fit` itself."""
         model.fit(
             batches,
-            epochs=epochs,
-            initial_epoch=initial_epoch,
+            initial_epoch=epochs.start,
+            epochs=epochs.stop,
+            steps_per_epoch=n_batches,
             callbacks=list(callbacks),
             shuffle=False,
             verbose=0,
@@ -232,6 +237,12 @@ def _share_state(distribution: Distribution, out: Path, refuse: Callable[[], Non
         distribution.share(b"")
         raise
     distribution.share(_pack(out))
+
+
+def share_numbers(distribution: Distribution, numbers: Sequence[float]) -> tuple[float, ...]:
+    """The chief's numbers, at every worker."""
+    shared = distribution.share(np.asarray(numbers, dtype="<f8").tobytes())
+    return tuple(float(number) for number in np.frombuffer(shared, dtype="<f8"))
 
 
 def require_same_data(distribution: Distribution, data_fingerprint: str) -> None:

@@ -63,23 +63,23 @@ class Replicas:
         self,
         model: "keras.Model",
         batches: Batches,
-        epochs: int,
-        initial_epoch: int = 0,
+        epochs: range,
+        n_batches: int,
         callbacks: Sequence["keras.callbacks.Callback"] = (),
     ) -> None:
         """As `Model.fit`, but for the logs of a batch, which stay on the devices until the epoch ends."""
         step = self._step_of(model)
-        told = load_keras().callbacks.CallbackList(list(callbacks), model=model, epochs=epochs)
+        told = load_keras().callbacks.CallbackList(list(callbacks), model=model, epochs=epochs.stop)
         model.stop_training = False
         told.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
+        for number, epoch in enumerate(epochs):
             model.reset_metrics()
             told.on_epoch_begin(epoch)
             logs: Logs = {}
             with _translated():
-                for index in range(len(batches)):
+                for index in range(n_batches):
                     told.on_train_batch_begin(index)
-                    logs = step(self._shares(batches[index]))
+                    logs = step(self._shares(batches[number * n_batches + index]))
                     told.on_train_batch_end(index)
                 means = {name: float(value) for name, value in logs.items()}
             told.on_epoch_end(epoch, means)

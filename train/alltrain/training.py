@@ -11,7 +11,7 @@ What is shown comes from batches.py, the compiled graph from training_step.py, a
 where a fit stands.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,9 @@ from alledge.types import F32, I64, U8
 from alltrain.augmentation import Augmentation
 from alltrain.backend import load_keras
 from alltrain.checkpoint import Arrays, Checkpoint, Standing
+from alltrain.distribution import ALONE, Distribution, share_numbers
 from alltrain.models import MODELS
+from alltrain.precision import FLOAT32
 from alltrain.rehearsal import Rehearsal
 from alltrain.sampling import class_weights
 from alltrain.sampling import shuffled_batches as shuffled_batches
@@ -47,7 +49,7 @@ class Recipe:
     least_patches_an_epoch: a smaller study goes round several times, its patches varied anew each time.
     learning_rate: at its peak. rehearsed_learning_rate: the same when training starts on rendered cells.
     rehearsal_fields: phantom fields to render, 0 for none. rehearsal_epochs: on them alone, to start with.
-    rehearsal_share: of every later batch.
+    rehearsal_share: of every later batch. precision: of the arithmetic, as `settle_precision` gives it.
     """
 
     model: str = "smearnet"
@@ -63,6 +65,7 @@ class Recipe:
     rehearsal_epochs: int = 15
     rehearsal_share: float = 0.25
     rehearsed_learning_rate: float = 2e-4
+    precision: str = FLOAT32
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -108,6 +111,7 @@ class Trainer:
 
     rehearsal: rendered cells to start from and to keep seeing; learnt here, once for all fits.
     on_epoch: told the number of rehearsal epochs done. checkpoint: where the rehearsal stands.
+    distribution: the replicas that train together; patches and recipe are the same at all of them.
     """
 
     def __init__(
@@ -117,19 +121,23 @@ class Trainer:
         rehearsal: Rehearsal | None = None,
         on_epoch: Callable[[int], None] | None = None,
         checkpoint: Checkpoint | None = None,
+        distribution: Distribution = ALONE,
     ) -> None:
         load_keras()
         from alltrain.training_step import TrainingStep
 
         self._build = MODELS[recipe.model]
         self._n_labels = n_labels
-        self._step = TrainingStep(
-            self._build(n_labels),
-            recipe.batch_size,
-            recipe.augmentation,
-            weight_decay=recipe.weight_decay,
-            label_smoothing=recipe.label_smoothing,
-        )
+        self._distribution = distribution
+        with distribution.scope():
+            self._step = TrainingStep(
+                self._build(n_labels),
+                recipe.batch_size,
+                recipe.augmentation,
+                weight_decay=recipe.weight_decay,
+                label_smoothing=recipe.label_smoothing,
+                precision=recipe.precision,
+            )
         self._rendered: Rehearsal | None = None
         self._rehearsed_weights: Arrays | None = None
         if rehearsal is not None:
@@ -208,7 +216,7 @@ class Trainer:
         done = len(standing.course)
         if done == course.n_epochs or _has_stalled(standing, course):
             return standing
-        watch = _Watch(self._step, course, standing)
+        watch = _Watch(self._step, course, standing, self._distribution)
         batches = Batches(
             course.main,
             course.beside,
@@ -217,13 +225,11 @@ class Trainer:
             seed=course.recipe.seed,
             augmentation=course.recipe.augmentation,
         )
-        self._step.model.fit(
+        self._distribution.fit(
+            self._step.model,
             batches,
-            initial_epoch=done,
-            epochs=course.n_epochs,
-            steps_per_epoch=course.n_batches,
-            shuffle=False,
-            verbose=0,
+            epochs=range(done, course.n_epochs),
+            n_batches=course.n_batches,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=watch.after_epoch), *course.callbacks],
         )
         return watch.standing
@@ -261,13 +267,22 @@ class Trainer:
 class _Watch:
     """Validates after every epoch, keeps the best weights, and writes down where the fit stands."""
 
-    def __init__(self, step: "TrainingStep", course: _Course, standing: Standing) -> None:
+    def __init__(
+        self, step: "TrainingStep", course: _Course, standing: Standing, distribution: Distribution
+    ) -> None:
         self._step, self._course, self.standing = step, course, standing
+        self._distribution = distribution
 
-    def after_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Called by Keras with the mean training loss; ends the training when nothing improves."""
+    def after_epoch(self, epoch: int, logs: MutableMapping[str, float]) -> None:
+        """Called by Keras with the mean training loss; ends the training when nothing improves.
+
+        Adds what validation found to the logs, under Keras' own names, for the callbacks that come after.
+        """
         course, before = self._course, self.standing
-        loss, accuracy = self._validate()
+        # All workers go by what the chief found: machines may differ in the last digit, and all must stop
+        # at the same epoch.
+        loss, accuracy = share_numbers(self._distribution, self._validate())
+        logs.update(val_loss=loss, val_accuracy=accuracy)
         rows = np.vstack([before.course, [float(logs["loss"]), loss, accuracy]])
         is_best = course.held is None or loss <= rows[:, _LOSS].min()
         self.standing = Standing(

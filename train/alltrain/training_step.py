@@ -17,6 +17,7 @@ from keras import ops
 from alledge.patches import PATCH_PX
 from alltrain.augmentation import N_PARAMETERS, Augmentation, n_blurred
 from alltrain.checkpoint import Arrays
+from alltrain.precision import FLOAT32, optimiser_at, twin_at
 from alltrain.varying import Vary
 
 STEPS_AT_ONCE: Final = 8
@@ -28,7 +29,8 @@ _LAST_RATE: Final = 0.05  # of the peak
 class TrainingStep:
     """A network and the graph that fits it.
 
-    network: the plain network, float32 logits. model: takes what `batches.Batches` gives.
+    network: the plain network, or its twin at a precision (precision.py); float32 logits.
+    model: takes what `batches.Batches` gives.
     """
 
     def __init__(
@@ -39,17 +41,20 @@ class TrainingStep:
         *,
         weight_decay: float,
         label_smoothing: float,
+        precision: str = FLOAT32,
     ) -> None:
-        self.network = network
+        self.network = network = twin_at(network, precision)
         patches = keras.Input((PATCH_PX, PATCH_PX, 3), dtype="uint8", name="patches")
         parameters = keras.Input((N_PARAMETERS,), name="parameters")
         varied = Vary(n_blurred(batch_size, augmentation))([patches, parameters])
         self.model = keras.Model([patches, parameters], network(varied), name="training")
-        self._optimiser = keras.optimizers.AdamW(self._rate, weight_decay=weight_decay)
+        self._adam = keras.optimizers.AdamW(self._rate, weight_decay=weight_decay)
+        self._optimiser = optimiser_at(self._adam, precision)
         self._optimiser.build(self.model.trainable_variables)
         # Variables of the optimiser, so that they travel with its state on every backend.
-        self._peak = self._optimiser.add_variable((), name="peak")
-        self._n_steps = self._optimiser.add_variable((), name="n_steps")
+        self._peak = self._adam.add_variable((), name="peak")
+        self._n_steps = self._adam.add_variable((), name="n_steps")
+        self._empty = tuple(map(ops.convert_to_numpy, self._optimiser.variables))
         # jit_compile stays off: on two cores XLA makes an epoch twice as slow and takes seconds to compile.
         self.model.compile(
             optimizer=self._optimiser,
@@ -61,8 +66,8 @@ class TrainingStep:
     def start(self, weights: Sequence[npt.NDArray[np.generic]], peak: float, n_steps: int) -> None:
         """Begin a fit of `n_steps` steps with these weights of the network and an empty optimiser."""
         self.network.set_weights(weights)
-        for variable in self._optimiser.variables:
-            variable.assign(np.zeros(variable.shape))
+        for variable, empty in zip(self._optimiser.variables, self._empty, strict=True):
+            variable.assign(empty)
         self._peak.assign(peak)
         self._n_steps.assign(n_steps)
 
@@ -79,7 +84,7 @@ class TrainingStep:
         return [*self.model.variables, *self._optimiser.variables]
 
     def _rate(self) -> keras.KerasTensor:
-        step = ops.cast(self._optimiser.iterations, "float32")
+        step = ops.cast(self._adam.iterations, "float32")
         return learning_rate_at(step, self._n_steps, self._peak)
 
 
