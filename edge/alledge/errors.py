@@ -8,7 +8,7 @@ One base class, two families by exit status, one small class for each rule broke
     │   ├── DatasetUnrecognised, DatasetTooSmall, OneClassOnly, GroupsMissing, RunUnusable
     │   └── ModelUnreadable, ModelDamaged, ModelNotInt8, ModelLabelsDiffer, RuntimeMissing
     └── RefusedError (exit 1: the work was done and did not pass)
-        ├── FidelityRefused, SelfTestFailed
+        ├── FidelityRefused, SelfTestFailed, LeakProven
         └── StorageFailed
 
 Third-party errors are translated into these at one boundary per library, so the command line
@@ -138,6 +138,12 @@ class SelfTestFailed(RefusedError):
     """A model answered its golden vectors wrongly on a runtime."""
 
     code = "self-test-failed"
+
+
+class LeakProven(RefusedError):
+    """A study has the same picture, cell or group on both sides of a fold."""
+
+    code = "leak-proven"
 
 
 class StorageFailed(RefusedError):
