@@ -35,10 +35,13 @@ def compare(
     from alltrain.datasets.loading import load_patches
     from alltrain.literature.harness import compare as compare_systems
     from alltrain.literature.output import FIGURES
+    from alltrain.literature.registry import SHORTCUTS
+    from alltrain.literature.shortcuts import shortcut_systems
     from alltrain.progress import Bars
     from alltrain.run_folder import refuse_taken
 
-    chosen = _choose(systems)
+    keys = [key.strip() for key in systems.split(",") if key.strip()]
+    chosen = _choose(keys)
     refuse_taken(out, resume)
     try:
         with Bars() as bars:
@@ -47,6 +50,10 @@ def compare(
                 allow_no_groups=no_groups,
                 progress=lambda done, total: bars.tell("reading images", done, total),
             )
+            if not keys or SHORTCUTS in keys:
+                chosen += shortcut_systems(
+                    data, patch_set, lambda done, total: bars.tell("reading shortcuts", done, total)
+                )
             comparison = compare_systems(
                 patch_set, chosen, folds, seed, out, bars.tell, epochs=epochs, resume=resume
             )
@@ -62,11 +69,11 @@ def compare(
         _tell(comparison, out)
 
 
-def _choose(keys: str) -> "tuple[System, ...]":
+def _choose(keys: list[str]) -> "tuple[System, ...]":
     from alltrain.literature.registry import choose_systems
 
     try:
-        return choose_systems([key.strip() for key in keys.split(",") if key.strip()])
+        return choose_systems(keys)
     except KeyError as error:
         raise typer.BadParameter(f"{error.args[0]}.", param_hint="--systems") from error
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from alledge.strict_json import Json
+from alledge.types import F64
 from alltrain import run_folder
 from alltrain.datasets.dataset import PatchSet, fingerprint
 from alltrain.judging import positive_indices
@@ -121,10 +122,11 @@ def _fit_part(job: _Job, system: System, fold: int) -> Part:
     start = time.perf_counter()
     fitted = system.fit(_training_side(job, system, fold))
     train_s = time.perf_counter() - start
-    shown, measured = patch_set.patches[tests], patch_set.morphology[tests]
+    told = _told(job, system)
+    shown, measured = patch_set.patches[tests], told[tests]
     reasons = fitted.explain(shown, measured) if isinstance(fitted, ExplainingSystem) else ()
     return Part(
-        p_validation=fitted.probabilities(patch_set.patches[validates], patch_set.morphology[validates]),
+        p_validation=fitted.probabilities(patch_set.patches[validates], told[validates]),
         p_test=fitted.probabilities(shown, measured),
         train_s=train_s,
         speed=measure_speed(fitted, shown, measured),
@@ -146,7 +148,7 @@ def _training_side(job: _Job, system: System, fold: int) -> TrainingSide:
         patches=patch_set.patches[takes_part],
         labels=patch_set.labels[takes_part],
         is_validation=splits.has_role("validation", fold)[takes_part],
-        morphology=patch_set.morphology[takes_part],
+        morphology=_told(job, system)[takes_part],
         label_names=patch_set.label_names,
         positive=positive_indices(patch_set),
         seed=job.seed,
@@ -155,3 +157,8 @@ def _training_side(job: _Job, system: System, fold: int) -> TrainingSide:
         fold=fold,
         is_phantom=patch_set.is_phantom,
     )
+
+
+def _told(job: _Job, system: System) -> F64:
+    """(N, K) float64: what the system is told of each patch beside its pixels."""
+    return job.patch_set.morphology if system.told is None else system.told

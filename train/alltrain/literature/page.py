@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib import style
 from matplotlib.axes import Axes
@@ -20,6 +19,7 @@ from alltrain import plots
 from alltrain.literature.comparison import SHOWN, Comparison, Row
 from alltrain.meanings import title_and_meaning
 from alltrain.metrics import Figure
+from alltrain.pages import page_environment
 
 _ROW_INCHES: Final = 0.3
 _KIND_WORDS: Final = {"network": "network", "classical": "classical", "shortcut": "shortcut"}
@@ -27,10 +27,7 @@ _KIND_WORDS: Final = {"network": "network", "classical": "classical", "shortcut"
 
 def render_page(comparison: Comparison) -> str:
     """The page as text."""
-    environment = Environment(
-        loader=PackageLoader("alltrain"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["number"] = _number
+    environment = page_environment()
     environment.filters["signed"] = _signed
     environment.filters["count"] = _count
     return environment.get_template("compare.html.j2").render(
@@ -74,7 +71,7 @@ def plot_forest(comparison: Comparison) -> str:
         left.axvline(0.5, color=plots.GREY, linewidth=0.8, linestyle=(0, (4, 4)))
         right.axvline(_baseline(rows), color=plots.GREY, linewidth=0.8, linestyle=(0, (4, 4)))
         left.set(xlabel=title_and_meaning(comparison.headline)[0] + ", 95 % interval; dashed: chance")
-        right.set(xlabel="accuracy, 95 % interval; dashed: always the commonest label")
+        right.set(xlabel="accuracy, 95 % interval; dashed: commonest label")
         left.set_yticks(range(len(rows)), [row.system.title for row in rows])
         left.invert_yaxis()
         left.set_xlim(_least(rows, comparison.headline, 0.5), 1.005)
@@ -119,10 +116,6 @@ def _least(rows: Sequence[Row], name: str, mark: float) -> float:
     """Left end of an axis: the lowest interval or mark, a little further."""
     ends = [figure.ci95[0] for row in rows if (figure := row.figures[name]).ci95 is not None]
     return max(0.0, min([mark, *ends]) - 0.02)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 def _signed(figure: Figure) -> str:

@@ -13,6 +13,9 @@ Family: TypeAlias = Callable[[], tuple[System, ...]]
 REFERENCE: Final = "smearnet"
 """The row that all others are compared with."""
 
+SHORTCUTS: Final = "shortcuts"
+"""Stands for all rows of shortcuts.py; they need the images, so they are made once the data are read."""
+
 
 def _ours() -> tuple[System, ...]:
     from alltrain.literature.ours import our_systems
@@ -26,23 +29,33 @@ def _networks() -> tuple[System, ...]:
     return NETWORKS
 
 
-_FAMILIES: Final[tuple[Family, ...]] = (_ours, _networks)
+def _classical() -> tuple[System, ...]:
+    from alltrain.literature.apriori import APRIORI
+    from alltrain.literature.gknn import GKNN
+    from alltrain.literature.shape_svm import SHAPE_SVM
+
+    return (GKNN, SHAPE_SVM, APRIORI)
+
+
+_FAMILIES: Final[tuple[Family, ...]] = (_ours, _classical, _networks)
 
 
 def all_systems() -> tuple[System, ...]:
-    """Every system of every family. A fresh set: systems of ours keep a compiled network between folds."""
+    """Every system but shortcuts. A fresh set: systems of ours keep a compiled network between folds."""
     return tuple(system for family in _FAMILIES for system in family())
 
 
 def choose_systems(keys: Sequence[str]) -> tuple[System, ...]:
     """The systems with these keys, in table order; all of them when `keys` is empty.
 
+    keys: may hold `SHORTCUTS`, which names none of them.
+
     Raises:
         KeyError: a key is unknown; the message lists those that are known.
     """
     known = all_systems()
-    unknown = sorted(set(keys) - {system.key for system in known})
+    names = [*(system.key for system in known), SHORTCUTS]
+    unknown = sorted(set(keys) - set(names))
     if unknown:
-        names = ", ".join(system.key for system in known)
-        raise KeyError(f"{', '.join(unknown)} is no system of the table; known are {names}")
+        raise KeyError(f"{', '.join(unknown)} is no system of the table; known are {', '.join(names)}")
     return tuple(system for system in known if not keys or system.key in keys)

@@ -97,13 +97,14 @@ class ExplainingSystem(FittedSystem, Protocol):
         """One sentence a cell."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class System:
     """One row of the table.
 
     key: for the command line and file names. claim: None for our own and for shortcuts.
     description: sentences on how it works. choices: what the paper leaves open, or needs and cannot be
-    had here, and what was done instead; one sentence each.
+    had here, and what was done instead; one sentence each. told: (N, K) float64, numbers of every patch of
+    the study that stand in for its morphology; a shortcut is told of the image instead of the cell.
     """
 
     key: str
@@ -113,3 +114,4 @@ class System:
     description: str
     choices: tuple[str, ...]
     fit: Callable[[TrainingSide], FittedSystem]
+    told: F64 | None = None

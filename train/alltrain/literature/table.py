@@ -31,6 +31,10 @@ _SAME_CELLS: Final = (
     "Every row is fitted on the same training cells, calibrated on the same validation cells and judged on"
     " the same cells of the same folds."
 )
+_POOLED: Final = (
+    "Scores of all folds are pooled, as one device with one threshold would meet all slides: a system whose"
+    " scores shift from slide to slide loses by it."
+)
 _CLAIMS: Final = (
     "Claims are quoted and were not verified; they are of other data and other splits, mostly of whole"
     " images, and therefore no target."
@@ -117,7 +121,7 @@ def _row(one: Judged, reference: Judged | None, headline: str, seed: int) -> Row
 
 
 def _notes(epochs: int | None) -> tuple[str, ...]:
-    notes = [_SAME_CELLS, _CLAIMS]
+    notes = [_SAME_CELLS, _POOLED, _CLAIMS]
     if epochs is not None:
         notes.append(f"All networks were given {epochs} epochs instead of their own number.")
     if not can_confine():
