@@ -156,7 +156,13 @@ def mine(places: I64, ranges: Sequence[Ranges], labels: I64) -> list[tuple[tuple
     frequent = apriori(table, min_support=support, use_colnames=True, max_len=_MOST_MEASURES + 1)
     if frequent.empty:
         return []
-    found = association_rules(frequent, metric="confidence", min_threshold=LEAST_CONFIDENCE)
+    # Only the metrics that are asked for: others divide by zero when every cell has one label.
+    found = association_rules(
+        frequent,
+        metric="confidence",
+        min_threshold=LEAST_CONFIDENCE,
+        return_metrics=["support", "confidence"],
+    )
     rules = []
     for conditions, consequences in zip(found["antecedents"], found["consequents"], strict=True):
         # A cell has one label, so a frequent set holds at most one: here, alone, or among the conditions.
@@ -181,7 +187,7 @@ def cover(candidates: Sequence[Rule], places: I64, labels: I64, n_labels: int) -
     """CBA's choice (its algorithm M1): rules by precedence, and the default at the end.
 
     A rule stays when it tells right at least one cell that no earlier rule fits. The list ends where rules
-    and default together make the fewest errors.
+    and default together make the fewest errors; of equal ends the last, so that more calls have a reason.
     """
     left = np.ones(len(labels), dtype=np.bool_)
     kept: list[Rule] = []
@@ -198,7 +204,7 @@ def cover(candidates: Sequence[Rule], places: I64, labels: I64, n_labels: int) -
         remaining = labels[left]
         default = _default(remaining, n_labels) if remaining.size else fallback
         lists.append((errors + _n_wrong(remaining, n_labels), len(kept), default))
-    _, n_kept, default = min(lists, key=lambda each: each[:2])
+    _, n_kept, default = min(lists, key=lambda each: (each[0], -each[1]))
     return (*kept[:n_kept], default)
 
 
@@ -262,7 +268,8 @@ APRIORI: Final = System(
         "Ranges by Fayyad and Irani's description length, at most four a measure; thirds where no cut pays.",
         (
             "Support at least 1 % and five cells, confidence at least 50 %, at most three measures a rule;"
-            " rules are ordered and pruned by CBA, with a default label."
+            " rules are ordered and pruned by CBA, with a default label, but of equally good lists the"
+            " longest is kept, so that more calls have a reason."
         ),
         "Probabilities are Laplace's rule on the training cells that fit a rule.",
     ),

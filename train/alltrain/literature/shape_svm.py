@@ -60,8 +60,12 @@ class Constant:
     """What is left to say when a training side holds one label only: its share. shares: (L,) float64."""
 
     shares: F64
-    n_parameters: int | None = None
     macs: int | None = None
+
+    @property
+    def n_parameters(self) -> int:
+        """One share a label."""
+        return self.shares.size
 
     def probabilities(self, patches: U8, morphology: F64) -> F64:
         """The same row for every cell."""
@@ -107,12 +111,12 @@ class ShapeSvm:
 
 def fit_shape_svm(side: TrainingSide) -> FittedSystem:
     """Fit on the training cells of a side; cost and kernel width are chosen on its validation cells."""
-    features = cell_features(side.patches)
     training = ~side.is_validation
     labels = side.labels[training]
     present = np.unique(labels)
     if len(present) < 2:
         return Constant(succession(count_labels(labels, side.n_labels)))
+    features = cell_features(side.patches)
     fill = _medians(features[training])
     known = _filled(features, fill)
     setting = _choose_setting(known, side)
