@@ -1,5 +1,8 @@
 """Mixed precision trains a float32 model in 16 bits: on a GPU, with its logits and weights in 32."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,8 @@ from alltrain import precision
 from alltrain.backend import load_keras
 from alltrain.models import MODELS
 from alltrain.precision import BFLOAT16, FLOAT16, FLOAT32, optimiser_at, settle_precision, twin_at
+from alltrain.training import Trainer
+from tests.train.conftest import BRIEF_RECIPE
 from tests.train.patch_sets import make_patch_set
 
 SIXTEEN_BITS = (BFLOAT16, FLOAT16)
@@ -64,32 +69,26 @@ def test_the_twin_computes_in_16_bits_and_keeps_weights_and_logits_in_32(name: s
     np.testing.assert_allclose(logits, expected, atol=0.1)
 
 
-@pytest.mark.parametrize("policy", SIXTEEN_BITS)
-def test_weights_learnt_in_16_bits_make_an_ordinary_float32_model(policy: str, tmp_path) -> None:
-    keras = load_keras()
-    keras.utils.set_random_seed(0)
-    study = make_patch_set(n_groups=2)
-    patches, one_hot = study.patches.astype(np.float32), np.eye(2, dtype=np.float32)[study.labels]
-    network = MODELS["smearnet"](2)
-    twin = twin_at(network, policy)
-    optimiser = optimiser_at(keras.optimizers.AdamW(2e-3), policy)
-    twin.compile(
-        optimizer=optimiser, loss=keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False
-    )
-    losses = [float(twin.train_on_batch(patches, one_hot)) for _ in range(12)]
-    assert np.isfinite(losses).all()
-    assert np.mean(losses[-3:]) < np.mean(losses[:3])
-
-    network.set_weights(twin.get_weights())
-    network.save(tmp_path / "model.keras")
-    read = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    assert {layer.dtype_policy.name for layer in read.layers} == {"float32"}
-    right = keras.ops.convert_to_numpy(read(patches)).argmax(axis=1) == study.labels
-    assert right.mean() > 0.7
-
-
 def test_only_float16_needs_its_loss_scaled() -> None:
     keras = load_keras()
     for policy, scaled in ((FLOAT32, False), (BFLOAT16, False), (FLOAT16, True)):
         optimiser = optimiser_at(keras.optimizers.AdamW(1e-3), policy)
         assert isinstance(optimiser, keras.optimizers.LossScaleOptimizer) == scaled
+
+
+@pytest.mark.parametrize("policy", SIXTEEN_BITS)
+def test_a_fit_in_16_bits_starts_anew_each_time_and_gives_an_ordinary_float32_model(
+    policy: str, tmp_path: Path
+) -> None:
+    keras, study = load_keras(), make_patch_set(n_groups=2)
+    validates = np.arange(len(study)) % 3 == 0
+    recipe = replace(BRIEF_RECIPE, precision=policy, batch_size=4, least_patches_an_epoch=4)
+    trainer = Trainer(2, recipe)
+    first, again = (trainer.fit(study.patches, study.labels, validates, recipe) for _ in range(2))
+    for one, other in zip(first.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert np.isfinite(one).all()
+    first.model.save(tmp_path / "model.keras")
+    read = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    assert {layer.dtype_policy.name for layer in read.layers} == {"float32"}
+    assert {weight.dtype for weight in read.get_weights()} == {np.dtype(np.float32)}

@@ -54,7 +54,7 @@ class TrainingStep:
         # Variables of the optimiser, so that they travel with its state on every backend.
         self._peak = self._adam.add_variable((), name="peak")
         self._n_steps = self._adam.add_variable((), name="n_steps")
-        self._empty = tuple(map(ops.convert_to_numpy, self._optimiser.variables))
+        self._empty = tuple(ops.convert_to_numpy(variable).copy() for variable in self._optimiser.variables)
         # jit_compile stays off: on two cores XLA makes an epoch twice as slow and takes seconds to compile.
         self.model.compile(
             optimizer=self._optimiser,
