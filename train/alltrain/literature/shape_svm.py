@@ -204,14 +204,14 @@ SHAPE_SVM: Final = System(
     ),
     choices=(
         (
-            "The articles were not at hand in full: the list behind the 131 features is ours, as 15 measures of"
-            " shape for cell and nucleus each, seven statistics of three colours, and twenty statistics of"
-            " co-occurrence at four angles."
+            "The articles were not at hand in full: the list behind the 131 features is ours, as 14 measures"
+            " of shape each for cell and nucleus, their ratio, the parts of the nucleus, seven statistics of"
+            " three colours, and twenty statistics of co-occurrence at four angles."
         ),
         "They find leucocytes in whole fields; here the device has found the cell and the patch holds it.",
         (
-            "Yellow is read from b* of CIE Lab instead of the Y of CMYK: with the lamp divided out there is next"
-            " to no ink in the plasma, and the conversion that they used depends on an ink profile."
+            "Yellow is read from b* of CIE Lab instead of the Y of CMYK, which depends on an ink profile: with"
+            " the lamp divided out, next to no yellow ink is left in a patch."
         ),
         "Lobes that the watershed parts are joined again when they are small and near.",
         "Cost and kernel width are chosen among nine on the validation cells; labels are weighed equally.",
