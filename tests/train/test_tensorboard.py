@@ -1,12 +1,17 @@
 """Points for TensorBoard: written by name and epoch, kept when a run is killed, asked for before training."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alledge.errors import PathUnusable, RuntimeMissing, StorageFailed
-from alltrain.tensorboard import Scalars, require_tensorboard
+from alltrain.tensorboard import Scalars, epoch_points, require_tensorboard
+from alltrain.training import Trainer
+from tests.train.conftest import BRIEF_RECIPE
+from tests.train.patch_sets import make_patch_set
 
 pytest.importorskip("tensorboard", reason="the extra allscope[tensorboard] is not installed")
 
@@ -46,6 +51,23 @@ def test_a_model_that_is_taken_up_again_goes_on_in_the_same_folder(tmp_path: Pat
             scalars.write(epoch, {"training loss": epoch / 4})
     files = sorted((tmp_path / "tensorboard" / "fold_0").iterdir())
     assert len(files) == 2
+
+
+def test_the_losses_of_a_fit_are_written_as_they_come(tmp_path: Path) -> None:
+    study = make_patch_set(n_groups=2)
+    validates = np.arange(len(study)) % 3 == 0
+    recipe = replace(BRIEF_RECIPE, batch_size=4, least_patches_an_epoch=4)
+    with Scalars(tmp_path, "shipped") as scalars:
+        callbacks = [epoch_points(scalars)]
+        fitted = Trainer(2, recipe).fit(study.patches, study.labels, validates, recipe, callbacks=callbacks)
+    points = read_points(tmp_path / "tensorboard" / "shipped")
+    for name, column in (
+        ("training loss", "train_loss"),
+        ("validation loss", "validation_loss"),
+        ("validation accuracy", "validation_accuracy"),
+    ):
+        expected = [(index + 1, getattr(epoch, column)) for index, epoch in enumerate(fitted.epochs)]
+        assert points[name] == [(step, pytest.approx(value, rel=1e-6)) for step, value in expected]
 
 
 def test_without_the_package_it_says_so_in_one_line(monkeypatch) -> None:

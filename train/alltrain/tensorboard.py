@@ -10,13 +10,22 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from alledge.durable import make_folder
 from alledge.errors import RuntimeMissing, StorageFailed
 from alltrain.backend import load_keras
 
+if TYPE_CHECKING:
+    import keras
+
 TENSORBOARD: Final = "tensorboard"
+# Names that Keras gives them, and names that people read.
+_SERIES: Final = {
+    "loss": "training loss",
+    "val_loss": "validation loss",
+    "val_accuracy": "validation accuracy",
+}
 _NEXT_STEP: Final = "Install it: pip install 'allscope[tensorboard]', or leave --tensorboard out."
 
 
@@ -70,6 +79,15 @@ class Scalars:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, epoch)
             self._writer.flush()  # watched while it runs, and kept when it is killed
+
+
+def epoch_points(scalars: Scalars) -> "keras.callbacks.Callback":
+    """A callback for `Trainer.fit` that writes the losses of every epoch as they come."""
+
+    def write(epoch: int, logs: Mapping[str, float]) -> None:
+        scalars.write(epoch + 1, {_SERIES[name]: logs[name] for name in _SERIES if name in logs})
+
+    return load_keras().callbacks.LambdaCallback(on_epoch_end=write)
 
 
 def _summary() -> ModuleType:
