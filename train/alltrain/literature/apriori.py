@@ -229,8 +229,8 @@ def _with_words(rule: Rule, measured: F64, places: I64, ranges: Sequence[Ranges]
         typical = float(np.median(measured[places[:, measure] == index, measure]))
         said[MORPHOLOGY[measure]] = phrase(VOCABULARIES[measure].measure, low, high, typical)
     head = said.pop("diameter_um", "cell")
-    *others, last = ("", *said.values())
-    rest = " and ".join(part for part in (", ".join(filter(None, others)), last) if part)
+    parts = list(said.values())
+    rest = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
     return replace(rule, words=f"{head} with {rest}" if rest else head)
 
 

@@ -210,8 +210,8 @@ SHAPE_SVM: Final = System(
         ),
         "They find leucocytes in whole fields; here the device has found the cell and the patch holds it.",
         (
-            "Yellow is read from b* of CIE Lab instead of the Y of CMYK, which depends on an ink profile: with"
-            " the lamp divided out, next to no yellow ink is left in a patch."
+            "Yellow is read from b* of CIE Lab instead of the Y of CMYK, which depends on an ink profile:"
+            " with the lamp divided out, next to no yellow ink is left in a patch."
         ),
         "Lobes that the watershed parts are joined again when they are small and near.",
         "Cost and kernel width are chosen among nine on the validation cells; labels are weighed equally.",
