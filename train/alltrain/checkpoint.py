@@ -22,7 +22,8 @@ from alledge.types import F64
 Arrays: TypeAlias = tuple[npt.NDArray[np.generic], ...]
 
 _VARIABLE: Final = "variable_{}"
-_BEST: Final = "best_{}"
+_BEST: Final = "weight_{}"
+_MEAN: Final = "mean_{}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,12 +32,14 @@ class Standing:
 
     course: (E, 3) float64, a row for each epoch done: training loss, validation loss and accuracy.
     variables: of the training model and of its optimiser, in their order. best: weights of the best epoch.
+    mean: the running mean of weights.
     """
 
     course: F64
     variables: Arrays
     best_epoch: int
     best: Arrays
+    mean: Arrays = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Checkpoint:
                     _numbered(stored, _VARIABLE),
                     int(stored["best_epoch"]),
                     _numbered(stored, _BEST),
+                    _numbered(stored, _MEAN),
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise RunUnusable(
@@ -66,6 +70,7 @@ class Checkpoint:
         """Keep this standing and no earlier one. Raises StorageFailed."""
         buffer = io.BytesIO()
         arrays = _named(_VARIABLE, standing.variables) | _named(_BEST, standing.best)
+        arrays |= _named(_MEAN, standing.mean)
         arrays |= {"course": standing.course, "best_epoch": np.array(standing.best_epoch)}
         np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stub fears a name "allow_pickle"
         write_whole(self.path, buffer.getvalue())

@@ -29,6 +29,7 @@ from alledge.types import F32, F64, I64, U8
 from alltrain.backend import load_keras
 from alltrain.calibration import Calibration
 from alltrain.datasets.dataset import PatchSet
+from alltrain.unfinished import FOLDS, SAVING, holds_only_debris, sweep
 
 if TYPE_CHECKING:
     import keras
@@ -37,6 +38,9 @@ CONFIG: Final = "config.json"
 METRICS: Final = "metrics.json"
 CARD: Final = "card.json"
 REPORT: Final = "report.html"
+AUDIT: Final = "audit.json"
+MODEL_CARD: Final = "model_card.md"
+SLIDES: Final = "slides.csv"
 SPLITS: Final = "splits.csv"
 PREDICTIONS: Final = "predictions.csv"
 PATCHES: Final = "patches.npz"
@@ -141,13 +145,23 @@ def start_run(out: Path, config: Mapping[str, Json], resume: bool) -> None:
     """
     refuse_taken(out, resume)
     if _holds_something(out):
-        _require_same_config(out, config)
-        return
+        if (out / CONFIG).is_file():
+            _require_same_config(out, config)
+            sweep(out)
+            return
+        _require_only_debris(out)
     try:
-        (out / "folds").mkdir(parents=True, exist_ok=True)
+        (out / FOLDS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageFailed(f"{out} cannot be made ({error.strerror}).", "Give another place.") from error
     write_json(out / CONFIG, config)
+
+
+def _require_only_debris(out: Path) -> None:
+    """Sweep up after a start that was cut short before config.json; anything else is somebody's."""
+    if not holds_only_debris(out):
+        raise RunUnusable(f"{out} holds no run ({CONFIG} is missing).", _FIT_AGAIN)
+    sweep(out)
 
 
 def _require_same_config(out: Path, config: Mapping[str, Json]) -> None:
@@ -163,7 +177,7 @@ def _require_same_config(out: Path, config: Mapping[str, Json]) -> None:
 def save_model(out: Path, fold: int | None, model: "keras.Model", course: Course) -> None:
     """Write a model and its course; the course last, for it marks the model as finished."""
     # Keras saves to a path only; the bytes then go through write_whole like every other file.
-    aside = _model_path(out, fold).with_name(".saving.keras")
+    aside = _model_path(out, fold).with_name(SAVING)
     try:
         model.save(aside)
         data = aside.read_bytes()
@@ -227,11 +241,11 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str | i
 
 
 def _model_path(out: Path, fold: int | None) -> Path:
-    return out / MODEL if fold is None else out / "folds" / f"fold_{fold}.keras"
+    return out / MODEL if fold is None else out / FOLDS / f"fold_{fold}.keras"
 
 
 def _course_path(out: Path, fold: int | None) -> Path:
-    return out / "folds" / ("shipped.npz" if fold is None else f"fold_{fold}.npz")
+    return out / FOLDS / ("shipped.npz" if fold is None else f"fold_{fold}.npz")
 
 
 # --- reading ---
