@@ -15,22 +15,22 @@ from alledge.patches import cut_patches
 from alledge.pixel_size import estimate_pixel_size
 from alledge.types import F64, I64, U8
 from alltrain.datasets.dataset import MORPHOLOGY
-from alltrain.literature.apriori import Rule, RuleList, cover, fit_rules
-from alltrain.literature.classical import CLASSICAL
+from alltrain.literature.apriori import APRIORI, Rule, RuleList, cover, fit_rules
 from alltrain.literature.discretise import MOST_RANGES, Ranges, discretise, equal_shares
 from alltrain.literature.genetic import Evolution, evolve
-from alltrain.literature.gknn import fit_gknn
+from alltrain.literature.gknn import GKNN, fit_gknn
 from alltrain.literature.morphology_words import NOT_MEASURED, describe, phrase, words
 from alltrain.literature.patch_morphology import measure_patch
 from alltrain.literature.segmentation import PIXEL_UM, segment_cell
 from alltrain.literature.shape import SHAPE_MEASURES, shape_features
-from alltrain.literature.shape_svm import N_FEATURES, cell_features
+from alltrain.literature.shape_svm import N_FEATURES, SHAPE_SVM, cell_features
 from alltrain.literature.smoothing import soften, succession
 from alltrain.literature.system import ExplainingSystem, System, TrainingSide
 from alltrain.literature.texture import ANGLES, STATISTICS, co_occurrence, texture_features
 from tests.train.patch_sets import draw_cell
 
 BRIEF = Evolution(n_individuals=8, n_generations=4)
+CLASSICAL = (GKNN, SHAPE_SVM, APRIORI)
 BOTH = ("normal", "blast")
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
 
