@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,25 +73,30 @@ def run_two(work: Callable[[Worker], object]) -> list[object]:
     "environment", [{}, {"TF_CONFIG": ""}, {"TF_CONFIG": "{}"}, tf_config({"worker": TWO[:1]})]
 )
 def test_a_processor_without_a_cluster_trains_alone(environment: dict[str, str]) -> None:
-    assert join(environment) is ALONE
+    joined = join(environment)
+    assert (joined.n_workers, joined.n_replicas, joined.is_chief) == (1, 1, True)
 
 
-def test_several_gpus_are_used_together_on_tensorflow_only(monkeypatch) -> None:
+def test_without_a_cluster_nobody_waits_for_keras(monkeypatch) -> None:
+    monkeypatch.setattr(distribution, "load_keras", lambda: pytest.fail("Keras was loaded"))
+    joined = join({})
+    assert joined.is_chief
+    assert joined.share(b"state") == b"state"
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("tensorflow", "mirrored"), ("jax", ALONE)])
+def test_several_gpus_are_used_together_on_tensorflow(backend: str, expected: object, monkeypatch) -> None:
     keras = distribution.load_keras()
     monkeypatch.setattr(keras.distribution, "list_devices", lambda kind=None: ["gpu:0", "gpu:1"])
-    monkeypatch.setattr(
-        distribution, "_replicas", lambda: type("replicas", (), {"mirror": lambda: "mirrored"})
-    )
-    assert join({}) == "mirrored"
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    assert join({}) is ALONE
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    replicas = SimpleNamespace(mirror=lambda: "mirrored")
+    monkeypatch.setattr(distribution, "_replicas", lambda: replicas)
+    assert join({})._devices == expected
 
 
 @pytest.mark.parametrize("cluster", [{"worker": TWO}, {"chief": TWO[:1], "worker": TWO[1:]}])
 def test_several_workers_join_and_a_person_is_told_whom_they_wait_for(cluster: dict, monkeypatch) -> None:
-    monkeypatch.setattr(
-        distribution, "_replicas", lambda: type("replicas", (), {"join_workers": lambda: "joined"})
-    )
+    monkeypatch.setattr(distribution, "_replicas", lambda: SimpleNamespace(join_workers=lambda: "joined"))
     told: list[str] = []
     assert join(tf_config(cluster), told.append) == "joined"
     assert "127.0.0.1:1, 127.0.0.1:2" in told[0]

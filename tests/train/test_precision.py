@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from alltrain.training import Trainer
 from tests.train.conftest import BRIEF_RECIPE
 from tests.train.patch_sets import make_patch_set
 
+TWO_GPUS = SimpleNamespace(n_replicas=2)
 SIXTEEN_BITS = (BFLOAT16, FLOAT16)
 
 
@@ -36,9 +38,9 @@ def test_mixed_is_bfloat16_where_the_gpu_is_capable_of_it(capability, expected: 
 def test_replicas_are_never_given_a_scaled_loss(monkeypatch) -> None:
     monkeypatch.setattr(precision, "compute_capability", lambda: (7, 5))
     with pytest.raises(InputError, match="several GPUs"):
-        settle_precision("mixed", n_replicas=2)
+        settle_precision("mixed", TWO_GPUS)
     monkeypatch.setattr(precision, "compute_capability", lambda: (8, 6))
-    assert settle_precision("mixed", n_replicas=2) == BFLOAT16
+    assert settle_precision("mixed", TWO_GPUS) == BFLOAT16
 
 
 @pytest.mark.parametrize(

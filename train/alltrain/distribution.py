@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -135,17 +136,67 @@ class Alone:
 ALONE: Final = Alone()
 
 
+class OneMachine:
+    """The devices of this machine: several GPUs together, else alone.
+
+    Which, is found out when a network is to be trained: until then nobody has to wait for Keras.
+    """
+
+    n_workers = 1
+    is_chief = True
+
+    @cached_property
+    def _devices(self) -> Distribution:
+        keras = load_keras()
+        if keras.backend.backend() != "tensorflow" or len(keras.distribution.list_devices("gpu")) < 2:
+            return ALONE
+        mirrored: Distribution = _replicas().mirror()
+        return mirrored
+
+    @property
+    def n_replicas(self) -> int:
+        """GPUs that train together, or 1."""
+        return self._devices.n_replicas
+
+    def scope(self) -> AbstractContextManager[None]:
+        """Of the devices."""
+        return self._devices.scope()
+
+    def fit(
+        self,
+        model: "keras.Model",
+        batches: Batches,
+        epochs: range,
+        n_batches: int,
+        callbacks: Sequence["keras.callbacks.Callback"] = (),
+    ) -> None:
+        """On the devices."""
+        self._devices.fit(model, batches, epochs, n_batches, callbacks)
+
+    def share(self, data: bytes) -> bytes:
+        """The same data."""
+        return data
+
+    def all_same(self, data: bytes) -> bool:
+        """True: there is no other process."""
+        del data
+        return True
+
+    def wait(self) -> None:
+        """Nobody to wait for."""
+
+
 def join(
     environment: Mapping[str, str] = os.environ, tell: Callable[[str], None] | None = None
 ) -> Distribution:
-    """Take part in what the environment says: workers of TF_CONFIG, else the GPUs of this machine.
+    """Take part in what the environment says: workers of TF_CONFIG, else the devices of this machine.
 
     To be called before anything else touches Keras: workers have to find each other before the first
     operation. Waits until all of them are there; `tell` is told so in a sentence.
 
     Raises:
         InputError: TF_CONFIG cannot be read, names this process wrongly, or asks for what cannot be done.
-        RuntimeMissing: Keras or TensorFlow is not installed.
+        RuntimeMissing: TensorFlow is not installed.
     """
     workers = _workers_of(environment.get(TF_CONFIG, ""))
     if len(workers) > 1:
@@ -157,11 +208,7 @@ def join(
             tell(f"Waiting until all {len(workers)} workers are there: {', '.join(workers)}.")
         joined: Distribution = _replicas().join_workers()
         return joined
-    keras = load_keras()
-    if keras.backend.backend() == "tensorflow" and len(keras.distribution.list_devices("gpu")) > 1:
-        mirrored: Distribution = _replicas().mirror()
-        return mirrored
-    return ALONE
+    return OneMachine()
 
 
 def _replicas() -> ModuleType:

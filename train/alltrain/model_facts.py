@@ -273,10 +273,12 @@ def _machine(run: RunRecord) -> str | None:
     if not machine:
         return None
     accelerators = ", ".join(str(name) for name in as_list(machine.get("accelerators"))) or "none"
+    n_replicas, n_workers = machine.get("n_replicas", 1), machine.get("n_workers", 1)
+    together = f", {n_replicas} replicas of {n_workers} workers together" if n_replicas != 1 else ""
     again = f" Started {run.n_starts} times (resumed)." if run.n_starts > 1 else ""
     return (
         f"{machine.get('architecture')}, {machine.get('n_cpus')} processors, accelerators: {accelerators}, "
-        f"Keras on {machine.get('backend')}; started {run.start.get('started_at')} "
+        f"Keras on {machine.get('backend')}{together}; started {run.start.get('started_at')} "
         f"({run.start.get('clock')}).{again}"
     )
 

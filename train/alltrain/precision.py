@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from alledge.errors import InputError
 from alltrain.backend import load_keras
+from alltrain.distribution import ALONE, Distribution
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +28,7 @@ FLOAT16: Final = "mixed_float16"
 _BFLOAT16_SINCE: Final = (8, 0)
 
 
-def settle_precision(asked: str, n_replicas: int = 1) -> str:
+def settle_precision(asked: str, distribution: Distribution = ALONE) -> str:
     """The arithmetic that "mixed" means on this machine: "float32", "mixed_bfloat16" or "mixed_float16".
 
     Goes into the recipe, so that a run is never resumed in another arithmetic.
@@ -46,7 +47,7 @@ def settle_precision(asked: str, n_replicas: int = 1) -> str:
         )
     if capability >= _BFLOAT16_SINCE:
         return BFLOAT16
-    if n_replicas > 1:
+    if distribution.n_replicas > 1:
         raise InputError(
             "Mixed precision on several GPUs needs bfloat16, which these are not capable of.",
             "Say --precision float32, or let the fit see one GPU only (CUDA_VISIBLE_DEVICES=0).",

@@ -25,6 +25,7 @@ import alltrain
 from alledge.durable import write_whole
 from alledge.strict_json import Json
 from alltrain.backend import load_keras, package_versions
+from alltrain.distribution import ALONE, Distribution
 
 PROVENANCE: Final = "provenance.json"
 CLOCK_WRONG: Final = "wrong: earlier than the last commit of the code that ran"
@@ -49,13 +50,18 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the fit ran on. accelerators: as Keras names them; empty when it computes on the processor."""
+    """What the fit ran on. accelerators: as Keras names them; empty when it computes on the processor.
+
+    n_replicas: devices that trained together. n_workers: processes, this one told of; 1 by itself.
+    """
 
     system: str
     architecture: str
     n_cpus: int
     accelerators: tuple[str, ...]
     backend: str
+    n_replicas: int = 1
+    n_workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +96,24 @@ class Start:
                 "n_cpus": self.machine.n_cpus,
                 "accelerators": accelerators,
                 "backend": self.machine.backend,
+                "n_replicas": self.machine.n_replicas,
+                "n_workers": self.machine.n_workers,
             },
             "started_at": self.started_at.isoformat(timespec="seconds"),
             "clock": self.clock,
         }
 
 
-def describe_start(data_fingerprint: str, command_line: Sequence[str] | None = None) -> Start:
+def describe_start(
+    data_fingerprint: str,
+    command_line: Sequence[str] | None = None,
+    distribution: Distribution = ALONE,
+) -> Start:
     """What can be told of a run that starts now.
 
     data_fingerprint: of the patches, as `alltrain.datasets.dataset.fingerprint` gives it.
     command_line: the command and its arguments; those of this process by default.
+    distribution: the replicas that train together.
     """
     code = code_state(Path(alltrain.__file__).parent, Path(alledge.__file__).parent)
     started_at = datetime.now(UTC)
@@ -109,7 +122,7 @@ def describe_start(data_fingerprint: str, command_line: Sequence[str] | None = N
         data_fingerprint=data_fingerprint,
         versions=package_versions(),
         code=code,
-        machine=_this_machine(),
+        machine=_this_machine(distribution),
         started_at=started_at,
         clock=clock_trust(started_at, code, _SYNCHRONISED_MARK.exists()),
     )
@@ -193,7 +206,7 @@ def _own_command_line() -> list[str]:
     return [Path(sys.argv[0]).name, *sys.argv[1:]]
 
 
-def _this_machine() -> Machine:
+def _this_machine(distribution: Distribution) -> Machine:
     keras = load_keras()
     devices = [str(device) for device in keras.distribution.list_devices()]
     return Machine(
@@ -202,4 +215,6 @@ def _this_machine() -> Machine:
         n_cpus=os.cpu_count() or 1,
         accelerators=tuple(name for name in devices if not name.lower().startswith("cpu")),
         backend=str(keras.backend.backend()),
+        n_replicas=distribution.n_replicas,
+        n_workers=distribution.n_workers,
     )
