@@ -2,10 +2,11 @@
 
 AdamW with a cosine schedule, a little label smoothing, classes weighted to count alike, patches varied
 anew each time they are shown. Training stops when validation loss has not improved for `patience` epochs,
-and the weights of the best epoch are kept. Nothing here knows what a test fold is.
+and the weights of the best epoch are kept; the weights of an epoch are a running mean over its last
+steps (averaging.py). Nothing here knows what a test fold is.
 
 With a rehearsal (rehearsal.py) every fit starts from weights that have learnt rendered cells, goes on at
-a gentler rate, and keeps a share of every batch rendered.
+a gentler rate, keeps a share of every batch rendered, and ends between those weights and what it learnt.
 
 What is shown comes from batches.py, the compiled graph from training_step.py, and checkpoint.py keeps
 where a fit stands.
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from alledge.errors import RunUnusable
 from alledge.types import F32, I64, U8
 from alltrain.augmentation import Augmentation
+from alltrain.averaging import STEPS_APART, RunningMean, Weights, between, share_of_study
 from alltrain.backend import load_keras
 from alltrain.checkpoint import Arrays, Checkpoint, Standing
 from alltrain.distribution import ALONE, Distribution, share_numbers
@@ -49,12 +51,15 @@ class Recipe:
     least_patches_an_epoch: a smaller study goes round several times, its patches varied anew each time.
     learning_rate: at its peak. rehearsed_learning_rate: the same when training starts on rendered cells.
     rehearsal_fields: phantom fields to render, 0 for none. rehearsal_epochs: on them alone, to start with.
-    rehearsal_share: of every later batch. precision: of the arithmetic, as `settle_precision` gives it.
+    rehearsal_share: of every later batch. rehearsal_worth: real patches that the rehearsal counts as when
+    its weights and the fitted ones are averaged, 0 to keep the fitted ones; rehearsed_patches_an_epoch: as
+    least_patches_an_epoch, after a rehearsal. averaging: momentum of the running mean of weights, 0 for none.
+    precision: of the arithmetic, as `settle_precision` gives it.
     """
 
     model: str = "smearnet"
     epochs: int = 16
-    least_patches_an_epoch: int = 512
+    least_patches_an_epoch: int = 2048
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
@@ -62,9 +67,12 @@ class Recipe:
     patience: int = 6
     seed: int = 0
     rehearsal_fields: int = 0
-    rehearsal_epochs: int = 15
-    rehearsal_share: float = 0.25
+    rehearsal_epochs: int = 8
+    rehearsal_share: float = 0.5
+    rehearsal_worth: float = 200.0
     rehearsed_learning_rate: float = 2e-4
+    rehearsed_patches_an_epoch: int = 512
+    averaging: float = 0.99
     precision: str = FLOAT32
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -171,11 +179,12 @@ class Trainer:
         train, held = np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
         n_rendered = round(recipe.rehearsal_share * recipe.batch_size) if self._rendered else 0
         n_real = recipe.batch_size - n_rendered
+        least = recipe.rehearsed_patches_an_epoch if self._rendered else recipe.least_patches_an_epoch
         course = _Course(
             self._shown(patches, labels, train, n_real),
             self._all_shown(self._rendered, n_rendered) if self._rendered else None,
             recipe.epochs,
-            _whole_executions(max(recipe.least_patches_an_epoch, train.size), n_real),
+            _whole_executions(max(least, train.size), n_real),
             recipe.rehearsed_learning_rate if self._rendered else recipe.learning_rate,
             recipe,
             (patches[held], labels[held]),
@@ -185,7 +194,11 @@ class Trainer:
         )
         standing = self._run(course)
         epochs = tuple(Epoch(*map(float, row)) for row in standing.course)
-        return Fitted(self._with_weights(standing.best), epochs, standing.best_epoch)
+        weights = standing.best
+        if self._rehearsed_weights is not None:
+            share = share_of_study(train.size, recipe.rehearsal_worth)
+            weights = between(_as_weights(self._rehearsed_weights), _as_weights(weights), share)
+        return Fitted(self._with_weights(weights), epochs, standing.best_epoch)
 
     def _rehearse(
         self,
@@ -230,7 +243,12 @@ class Trainer:
             batches,
             epochs=range(done, course.n_epochs),
             n_batches=course.n_batches,
-            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=watch.after_epoch), *course.callbacks],
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_epoch_end=watch.after_epoch, on_train_batch_end=watch.after_batch
+                ),
+                *course.callbacks,
+            ],
         )
         return watch.standing
 
@@ -241,7 +259,7 @@ class Trainer:
         self._step.start(weights, course.peak, course.n_epochs * course.n_batches)
         found = course.checkpoint.read() if course.checkpoint else None
         if found is None:
-            return Standing(np.empty((0, 3)), self._step.variables(), 0, weights)
+            return Standing(np.empty((0, 3)), self._step.variables(), 0, weights, weights)
         try:
             self._step.restore(found.variables)
         except ValueError as error:
@@ -265,13 +283,21 @@ class Trainer:
 
 
 class _Watch:
-    """Validates after every epoch, keeps the best weights, and writes down where the fit stands."""
+    """Averages weights, validates after every epoch, keeps the best, and writes down where the fit stands."""
 
     def __init__(
         self, step: "TrainingStep", course: _Course, standing: Standing, distribution: Distribution
     ) -> None:
         self._step, self._course, self.standing = step, course, standing
         self._distribution = distribution
+        self._mean = RunningMean(_as_weights(standing.mean), course.recipe.averaging)
+
+    def after_batch(self, batch: int, logs: object) -> None:
+        """Called by Keras after one batch or several, with the number of the last; takes in the weights."""
+        del logs
+        n_steps = len(self.standing.course) * self._course.n_batches + batch + 1
+        if n_steps % STEPS_APART == 0:
+            self._mean.add(self._step.network.get_weights(), n_steps)
 
     def after_epoch(self, epoch: int, logs: MutableMapping[str, float]) -> None:
         """Called by Keras with the mean training loss; ends the training when nothing improves.
@@ -289,7 +315,8 @@ class _Watch:
             rows,
             self._step.variables(),
             epoch if is_best else before.best_epoch,
-            tuple(self._step.network.get_weights()) if is_best else before.best,
+            self._mean.weights if is_best else before.best,
+            self._mean.weights,
         )
         if course.checkpoint is not None:
             course.checkpoint.write(self.standing)
@@ -301,7 +328,16 @@ class _Watch:
         if self._course.held is None:
             return np.nan, np.nan
         patches, labels = self._course.held
-        return evaluate(predict_logits(self._step.network, patches), labels)
+        network = self._step.network
+        current = network.get_weights()
+        network.set_weights(self._mean.weights)
+        found = evaluate(predict_logits(network, patches), labels)
+        network.set_weights(current)
+        return found
+
+
+def _as_weights(arrays: Arrays) -> Weights:
+    return tuple(np.asarray(array, dtype=np.float32) for array in arrays)
 
 
 def _has_stalled(standing: Standing, course: _Course) -> bool:
