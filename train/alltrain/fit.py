@@ -6,10 +6,12 @@ model is saved at once and each epoch of an unfinished one kept, so that an inte
 it stopped and ends as if it had not.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from alltrain import run_folder, unfinished
 from alltrain.audit.audit import Audit
 from alltrain.calibration import calibrate
 from alltrain.datasets.dataset import PatchSet, fingerprint
+from alltrain.distribution import ALONE, Distribution, require_same_data
 from alltrain.examination import examine
 from alltrain.judging import blank_card, card_with, judge, judge_out_of_fold, positive_indices
 from alltrain.metrics import Figure, interval_notes
@@ -26,7 +29,11 @@ from alltrain.provenance import describe_start, write_start
 from alltrain.rehearsal import Rehearsal, can_rehearse, rehearsal_note, render_rehearsal
 from alltrain.results import FittedModel, Results, write_results
 from alltrain.run_folder import Course
+from alltrain.tensorboard import Scalars, epoch_points, require_tensorboard
 from alltrain.training import Fitted, Trainer, predict_logits
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Progress(Protocol):
@@ -61,6 +68,8 @@ class _Job:
     plan: Plan
     progress: Progress
     rehearsal: Rehearsal | None
+    distribution: Distribution
+    tensorboard: bool
 
     @cached_property
     def trainer(self) -> Trainer:
@@ -72,6 +81,7 @@ class _Job:
             self.rehearsal,
             lambda done: self.progress("learning rendered cells", done, recipe.rehearsal_epochs),
             unfinished.rehearsal_checkpoint(self.out),
+            self.distribution,
         )
 
 
@@ -82,27 +92,35 @@ def fit(
     resume: bool = False,
     progress: Progress = _untold,
     audit: Audit | None = None,
+    distribution: Distribution = ALONE,
+    tensorboard: bool = False,
 ) -> Outcome:
     """Fit, judge and write a run.
 
     audit: of this study on the folds of these settings (admission.py); None leaves the shortcuts unprobed.
+    distribution: replicas that train together; `out` is this worker's own (`working_folder`).
+    tensorboard: write the losses of every model for it.
 
     Raises:
+        InputError: workers read different data. RuntimeMissing: TensorBoard is not installed.
         OneClassOnly, DatasetTooSmall: the study cannot be fitted and judged; nothing is written.
         PathUnusable, RunUnusable: `out` is taken, or holds another run than the one to resume.
         StorageFailed: `out` cannot be written.
     """
+    if tensorboard:
+        require_tensorboard()
+    require_same_data(distribution, fingerprint(patch_set))
     plan = plan_splits(patch_set, settings)
     run_folder.refuse_taken(out, resume)
     config = describe(patch_set, settings, plan)
     run_folder.start_run(out, config, resume)
-    provenance = write_start(out, describe_start(fingerprint(patch_set)))
+    provenance = write_start(out, describe_start(fingerprint(patch_set), distribution=distribution))
     run_folder.write_patches(out, patch_set)
     run_folder.write_splits(out, patch_set, plan.splits)
     rehearsal = _rehearsal(patch_set, out, settings, plan, progress)
     if rehearsal is not None:
         plan = replace(plan, notes=(*plan.notes, rehearsal_note(rehearsal)))
-    job = _Job(patch_set, out, settings, plan, progress, rehearsal)
+    job = _Job(patch_set, out, settings, plan, progress, rehearsal, distribution, tensorboard)
     name = model_name(settings, patch_set, marked=audit is not None and audit.is_leaky)
     blank = blank_card(patch_set, name, fingerprint(patch_set), plan.notes)
     folds = tuple(_fit_or_take_up(job, fold, blank) for fold in range(plan.splits.n_folds))
@@ -188,19 +206,31 @@ def _fit_and_save(job: _Job, fold: int | None) -> Course:
     recipe = replace(recipe, seed=recipe.seed + (0 if fold is None else 1 + fold))
     checkpoint = unfinished.checkpoint_of(job.out, fold)
     takes_part = ~splits.has_role("test", fold)
-    fitted = job.trainer.fit(
-        job.patch_set.patches[takes_part],
-        job.patch_set.labels[takes_part],
-        splits.has_role("validation", fold)[takes_part],
-        recipe,
-        lambda done: job.progress(what, done, recipe.epochs),
-        checkpoint=checkpoint,
-    )
+    with _watched(job, fold) as callbacks:
+        fitted = job.trainer.fit(
+            job.patch_set.patches[takes_part],
+            job.patch_set.labels[takes_part],
+            splits.has_role("validation", fold)[takes_part],
+            recipe,
+            lambda done: job.progress(what, done, recipe.epochs),
+            checkpoint=checkpoint,
+            callbacks=callbacks,
+        )
     job.progress(what, recipe.epochs, recipe.epochs)  # also when it stopped early
     course = _course_of(fitted, job.patch_set)
     run_folder.save_model(job.out, fold, fitted.model, course)
     checkpoint.remove()
     return course
+
+
+@contextmanager
+def _watched(job: _Job, fold: int | None) -> Iterator[list["keras.callbacks.Callback"]]:
+    """Callbacks that somebody asked for, as long as a model is fitted."""
+    if not job.tensorboard:
+        yield []
+        return
+    with Scalars(job.out, "shipped" if fold is None else f"fold_{fold}") as scalars:
+        yield [epoch_points(scalars)]
 
 
 def _course_of(fitted: Fitted, patch_set: PatchSet) -> Course:
