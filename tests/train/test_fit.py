@@ -20,7 +20,7 @@ from tests.train.patch_sets import make_patch_set
 
 EVERY_FILE = {
     "card.json", "config.json", "folds", "metrics.json", "model.keras", "patches.npz", "predictions.csv",
-    "report.html", "splits.csv",
+    "report.html", "splits.csv", "slides.csv", "model_card.md", "provenance.json",
 }  # fmt: skip
 
 

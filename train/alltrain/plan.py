@@ -102,6 +102,9 @@ def describe(patch_set: PatchSet, settings: Settings, plan: Plan) -> dict[str, J
     }
 
 
-def model_name(settings: Settings, patch_set: PatchSet) -> str:
-    """Network and first digits of the data's fingerprint: enough to tell two models apart."""
-    return f"{settings.recipe.model}-{fingerprint(patch_set)[:8]}"
+def model_name(settings: Settings, patch_set: PatchSet, marked: bool = False) -> str:
+    """Network and first digits of the data's fingerprint: enough to tell two models apart.
+
+    marked: fitted in spite of a proven leak; the name says so wherever the model goes.
+    """
+    return f"{settings.recipe.model}-{fingerprint(patch_set)[:8]}{'-leaky' if marked else ''}"

@@ -14,7 +14,10 @@ from markupsafe import Markup
 from alledge import RESEARCH_USE_ONLY
 from alledge.card import INTENDED_USE
 from alltrain import plots
+from alltrain.audit.audit import LEAK_MARK
+from alltrain.examination import Examination
 from alltrain.metrics import PartScore
+from alltrain.model_card import OPEN, ModelCard
 from alltrain.pages import figure_row, page_environment
 from alltrain.pictures import Sheet, choose_sheets
 from alltrain.results import FittedModel, Results
@@ -25,8 +28,8 @@ HEADLINES: Final = ("accuracy", "sensitivity", "specificity", "auroc")
 HEADLINES_WITHOUT_POSITIVES: Final = ("accuracy", "balanced_accuracy", "mcc", "macro_auroc")
 
 
-def render_report(results: Results) -> str:
-    """The page as text."""
+def render_report(results: Results, checked: ModelCard) -> str:
+    """The page as text. checked: the model card with its checklists."""
     patch_set, verdict = results.patch_set, results.verdict
     headlines = HEADLINES if patch_set.positive_labels else HEADLINES_WITHOUT_POSITIVES
     page = page_environment().get_template("report.html.j2")
@@ -46,10 +49,28 @@ def render_report(results: Results) -> str:
         curves=_curves(results),
         courses=Markup(_courses(results)),  # noqa: S704 - drawn here, nothing in it is from outside
         sheets=_sheets(results),
+        **_examined(results.examination),
+        model_card=checked,
+        open_mark=OPEN,
+        mark=results.mark,
         config=results.config,
         versions=results.shipped.card.versions,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def _examined(examination: Examination) -> dict[str, object]:
+    """What the fragments of the page want of the examination."""
+    seen = examination.seen
+    return {
+        "audit": examination.audit,
+        "leak_mark": LEAK_MARK,
+        "support": examination.support,
+        "slides": examination.slides,
+        "morphology": examination.morphology,
+        "attention": None if seen is None else seen.attention,
+        "seen_sheets": () if seen is None else seen.sheets,
+    }
 
 
 def _models(results: Results) -> list[tuple[str, FittedModel, str]]:

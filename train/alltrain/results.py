@@ -1,4 +1,4 @@
-"""What a finished fit writes: card, predictions, report, and last of all the figures.
+"""What a finished fit writes: cards, tables, audit, report, and last of all the figures.
 
 The order matters: metrics.json marks a run as finished (see run_folder).
 """
@@ -8,12 +8,16 @@ from pathlib import Path
 
 from alledge.card import Card
 from alledge.strict_json import Json
-from alltrain import run_folder
+from alltrain import run_folder, slide_tables
+from alltrain.audit.audit import LEAK_MARK
 from alltrain.calibration import Calibration
 from alltrain.datasets.dataset import PatchSet
+from alltrain.examination import Examination
 from alltrain.intervals import wilson_interval
 from alltrain.judging import OutOfFold, Verdict, part_as_json, verdict_as_json
 from alltrain.metrics import Figure
+from alltrain.model_card import ModelCard, model_card
+from alltrain.morphology_table import morphology_columns
 from alltrain.plan import Plan
 from alltrain.run_folder import Course
 
@@ -29,7 +33,10 @@ class FittedModel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Results:
-    """Everything known when all models are fitted and judged. notes: what every reader must know."""
+    """Everything known when all models are fitted and judged.
+
+    notes: what every reader must know. provenance: content of provenance.json.
+    """
 
     patch_set: PatchSet
     plan: Plan
@@ -39,16 +46,42 @@ class Results:
     shipped: FittedModel
     out_of_fold: OutOfFold
     verdict: Verdict
+    examination: Examination
+    provenance: dict[str, Json]
+
+    @property
+    def mark(self) -> str | None:
+        """What every output must carry, when the study was fitted in spite of a proven leak."""
+        audit = self.examination.audit
+        return LEAK_MARK if audit is not None and audit.is_leaky else None
 
 
 def write_results(out: Path, results: Results) -> None:
-    """Write card.json, predictions.csv, report.html and metrics.json. Raises StorageFailed."""
+    """Write cards, tables, audit.json, report.html and metrics.json. Raises StorageFailed."""
     from alltrain.report import render_report  # matplotlib takes a second to load
 
+    metrics = metrics_as_json(results)
+    checked = _model_card(results, metrics)
     run_folder.write_text(out / run_folder.CARD, shipped_card(results).to_json())
     _write_predictions(out, results)
-    run_folder.write_text(out / run_folder.REPORT, render_report(results))
-    run_folder.write_json(out / run_folder.METRICS, metrics_as_json(results))
+    _write_slides(out, results)
+    if results.examination.audit is not None:
+        run_folder.write_json(out / run_folder.AUDIT, results.examination.audit.as_json())
+    run_folder.write_text(out / run_folder.MODEL_CARD, checked.as_markdown())
+    run_folder.write_text(out / run_folder.REPORT, render_report(results, checked))
+    run_folder.write_json(out / run_folder.METRICS, metrics)
+
+
+def _model_card(results: Results, metrics: dict[str, Json]) -> ModelCard:
+    """The checklists, told also what the examination found."""
+    told = {}
+    if results.examination.support is not None:
+        told["robustness"] = results.examination.support.sentence
+    if results.examination.seen is not None:
+        told["explainability"] = results.examination.seen.attention.sentence
+    return model_card(
+        results.config, metrics, results.provenance, results.notes, told, results.shipped.card.name
+    )
 
 
 def shipped_card(results: Results) -> Card:
@@ -61,8 +94,10 @@ def _write_predictions(out: Path, results: Results) -> None:
     """predictions.csv: one row a patch, judged by the model that held it out."""
     patch_set, judged = results.patch_set, results.out_of_fold
     names = patch_set.label_names
+    measures, measured = morphology_columns(patch_set)
     header = ["patch_id", "source", "group", "label", "fold"]
-    header += [f"p_{name}" for name in names] + [f"logit_{name}" for name in names] + ["call", "review"]
+    header += [f"p_{name}" for name in names] + [f"logit_{name}" for name in names]
+    header += ["call", "review", *measures, *_mark_column(results)]
     rows = [
         [
             patch_set.patch_ids[index],
@@ -74,10 +109,30 @@ def _write_predictions(out: Path, results: Results) -> None:
             *(f"{logit:.6f}" for logit in judged.logits[index]),
             call.label,
             call.reason or "",
+            *measured[index],
+            *_mark_cell(results),
         ]
         for index, call in enumerate(judged.calls)
     ]
     run_folder.write_csv(out / run_folder.PREDICTIONS, header, rows)
+
+
+def _write_slides(out: Path, results: Results) -> None:
+    """slides.csv: one row a group, its cells pooled into a call; no file without a positive label."""
+    if results.examination.slides is None:
+        return
+    header = [*slide_tables.HEADER, *_mark_column(results)]
+    table = slide_tables.slides_table(results.examination.slides)
+    run_folder.write_csv(out / run_folder.SLIDES, header, [[*row, *_mark_cell(results)] for row in table])
+
+
+def _mark_column(results: Results) -> tuple[str, ...]:
+    """A column for the mark, in a table of a marked run only."""
+    return () if results.mark is None else ("mark",)
+
+
+def _mark_cell(results: Results) -> tuple[str, ...]:
+    return () if results.mark is None else (results.mark,)
 
 
 def metrics_as_json(results: Results) -> dict[str, Json]:
@@ -93,6 +148,8 @@ def metrics_as_json(results: Results) -> dict[str, Json]:
     notes: list[Json] = [*results.notes]
     return {
         **content,
+        "mark": results.mark,
+        **results.examination.as_json(),
         "folds": folds,
         "shipped": shipped,
         "n_parameters": results.config["n_parameters"],

@@ -5,6 +5,8 @@
     report.html   the same for eyes         splits.csv          who trained, validated and tested what
     card.json     what a device must know   predictions.csv     out-of-fold probabilities and calls
     config.json   what was asked for        patches.npz         patches and labels as fitted
+    audit.json    leaks, twins, shortcuts   slides.csv          groups, pooled into calls
+    model_card.md CLAIM and TRIPOD+AI       provenance.json     code, machine and time of every start
 
 config.json comes first and metrics.json last, each file whole (alledge.durable). So a run that was cut
 short is known by its missing metrics.json, and --resume goes on with the models that are finished.

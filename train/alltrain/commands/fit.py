@@ -28,10 +28,17 @@ def fit(
         ),
     ] = None,
     no_groups: NoGroupsOption = False,
+    join_twins: Annotated[
+        bool, typer.Option("--join-twins", help="Put groups that share a picture or cell into one.")
+    ] = False,
+    allow_leaks: Annotated[
+        bool, typer.Option("--allow-leaks", help="Go on after a proven leak; every output carries the mark.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fits a model, judges it on cells of patients it never saw, and writes a RUN folder."""
+    from alltrain.admission import admit
     from alltrain.datasets.loading import load_patches
     from alltrain.fit import fit as fit_model
     from alltrain.plan import Settings
@@ -52,7 +59,10 @@ def fit(
                 allow_no_groups=no_groups,
                 progress=lambda done, total: bars.tell("reading images", done, total),
             )
-            outcome = fit_model(patch_set, out, settings, resume, bars.tell)
+            admission = admit(
+                data, patch_set, settings, bars.tell, join=join_twins, allow_leaks=allow_leaks
+            )
+            outcome = fit_model(admission.patch_set, out, settings, resume, bars.tell, admission.audit)
     except KeyboardInterrupt:
         if out.exists():
             typer.echo(
