@@ -9,8 +9,7 @@ ACRONYMS: Final = frozenset({"auroc", "auprc", "f1", "mcc", "ece", "npv"})
 
 _AT_FIXED: Final = {
     f"{wanted}_at_{fixed}_{percent}": (
-        f"greatest {wanted} of any threshold with {fixed} of at least 0.{percent}, chosen on these cells:"
-        " it tells of the curve, not of the threshold that is used"
+        f"greatest {wanted} of any threshold with {fixed} 0.{percent} on these cells, not of the one used"
     )
     for wanted, fixed in (("sensitivity", "specificity"), ("specificity", "sensitivity"))
     for percent in (90, 95)

@@ -74,7 +74,7 @@ def plot_roc(predictions: Predictions, sensitivity: Figure, specificity: Figure)
 
 def _roc_curves(predictions: Predictions) -> list[tuple[str, Mask, F64]]:
     if predictions.positive:
-        return [("out-of-fold cells", predictions.is_positive, predictions.p_positive)]
+        return [("all cells", predictions.is_positive, predictions.p_positive)]
     return [
         (name, np.asarray(predictions.labels == index), predictions.p[:, index])
         for index, name in enumerate(predictions.label_names)

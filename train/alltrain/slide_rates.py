@@ -118,10 +118,13 @@ class PositiveCalls:
         """Shares of blasts that make k positive calls among n neither too many nor too few (95 %).
 
         The exact interval of C. J. Clopper, E. S. Pearson (Biometrika 26 (1934) 404-413), here also over
-        what is not known of both rates; without false alarms and misses it is theirs.
+        what is not known of both rates; without false alarms and misses it is theirs. Fewer positive
+        calls than false alarms alone would make are luck, and must not pass for proof that no blast is
+        there: too few is judged relative to none (A. L. Read, J. Phys. G 28 (2002) 2693-2704).
         """
+        by_luck = self.at_most(k, n, 0.0)
         low = _border(lambda share: self.at_least(k, n, share) <= 0.025)
-        high = 1 - _border(lambda missing: self.at_most(k, n, 1 - missing) <= 0.025)
+        high = 1 - _border(lambda missing: self.at_most(k, n, 1 - missing) <= 0.025 * by_luck)
         return low, high
 
     def best_share(self, k: float, n: float) -> float:
