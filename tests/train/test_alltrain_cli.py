@@ -4,18 +4,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from alledge.command_line import run_app
-from alltrain import cli
+from alltrain import admission, cli
 from alltrain import fit as fitting
 from alltrain.datasets import loading
+from alltrain.datasets.dataset import PatchSet
 from alltrain.fit import Outcome
 from alltrain.plan import Settings
 from tests.train.patch_sets import make_patch_set
 
-HEAVY = ("numpy", "cv2", "keras", "tensorflow", "matplotlib", "jinja2", "rich")
+HEAVY = ("numpy", "cv2", "keras", "tensorflow", "matplotlib", "jinja2", "rich", "sklearn", "scipy", "pandas")
 
 
 @pytest.fixture
@@ -37,14 +39,20 @@ def asked(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> list[tuple[Path,
     """What the command asks of `fit`, which answers with a run that is there already."""
     calls: list[tuple[Path, Settings, bool]] = []
 
-    def fit_at_once(patch_set, out: Path, settings: Settings, resume: bool, progress) -> Outcome:
+    def fit_at_once(patch_set, out: Path, settings: Settings, resume: bool, progress, audit) -> Outcome:
         calls.append((out, settings, resume))
         progress("fold 1 of 2", 1, 1)
         return outcome
 
     monkeypatch.setattr(loading, "load_patches", lambda *arguments, **options: make_patch_set())
     monkeypatch.setattr(fitting, "fit", fit_at_once)
+    monkeypatch.setattr(admission, "admit", admit_at_once)
     return calls
+
+
+def admit_at_once(data: Path, patch_set: PatchSet, *rest, **options) -> SimpleNamespace:
+    """An audit that finds nothing."""
+    return SimpleNamespace(patch_set=patch_set, audit=None)
 
 
 def test_help_names_every_command_and_loads_nothing_heavy() -> None:
@@ -56,7 +64,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
 def test_help_says_what_each_command_is_for(run) -> None:
     status, out, _ = run("--help")
     assert status == 0
-    for words in ("fit", "cells", "phantom", "Research use only"):
+    for words in ("audit", "fit", "evaluate", "compare", "cells", "phantom", "Research use only"):
         assert words in out
 
 
@@ -94,6 +102,7 @@ def test_an_interrupted_fit_says_how_to_go_on(run, monkeypatch: pytest.MonkeyPat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loading, "load_patches", lambda *arguments, **options: make_patch_set())
+    monkeypatch.setattr(admission, "admit", admit_at_once)
     monkeypatch.setattr(fitting, "fit", interrupted)
     status, _, err = run("fit", tmp_path, "--out", tmp_path / "run")
     assert status == 130
@@ -144,8 +153,9 @@ def test_a_phantom_study_is_written_and_says_what_it_is_not(
 ) -> None:
     asked: list[tuple[int, int]] = []
 
-    def write_study(out: Path, n_fields: int, seed: int, progress) -> int:
+    def write_study(out: Path, n_fields: int, seed: int, progress, *, by_kind: bool) -> int:
         asked.append((n_fields, seed))
+        assert not by_kind
         progress(n_fields, n_fields)
         return 40
 

@@ -83,7 +83,8 @@ class Audit:
             more = f" (and {len(self.proven) - 1} more)" if len(self.proven) > 1 else ""
             raise LeakProven(
                 self.proven[0].sentence + more,
-                "Join twins into one group (--join-twins), correct groups.csv, or take the copies away.",
+                "Join what belongs together (fit --join-twins), correct groups.csv or take the copies away; "
+                "fit --allow-leaks goes on with the mark on every output.",
             )
 
     def as_json(self) -> dict[str, Json]:
