@@ -22,7 +22,7 @@ from alltrain.datasets.dataset import PatchSet
 from alltrain.datasets.loading import load_patches
 from alltrain.phantom_study import write_study
 
-N_FIELDS: Final = 60  # about 1200 cells of 20 slides
+N_FIELDS: Final = 180  # about 3600 cells of 60 slides
 _SEED: Final = 1_000_003  # far from the seeds that people give to studies of their own
 _MASKED_SHARE: Final = 0.1  # pure black: cells cut out of their field, which a rendered field never is
 
