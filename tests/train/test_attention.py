@@ -6,7 +6,6 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from keras import layers
 
 from alledge.errors import RuntimeMissing
@@ -25,6 +24,7 @@ from alltrain.attention_sheets import cells_to_show, make_sheets, paint_evidence
 from alltrain.datasets.dataset import PatchSet
 from alltrain.gradcam import Weighting, find_evidence
 from alltrain.models import MODELS
+from alltrain.pages import page_environment
 from alltrain.regions import find_regions
 from alltrain.training import predict_logits
 from tests.train.patch_sets import make_patch_set
@@ -312,5 +312,4 @@ def test_evidence_for_is_orange_against_is_blue_and_none_leaves_the_patch_grey()
 
 
 def _rendered(attention: Attention, sheets: tuple[object, ...]) -> str:
-    environment = Environment(loader=PackageLoader("alltrain"), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("_gradcam.html.j2").render(attention=attention, seen_sheets=sheets)
+    return page_environment().get_template("_gradcam.html.j2").render(attention=attention, seen_sheets=sheets)

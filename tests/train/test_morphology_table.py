@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from alledge.types import F64, I64, Call
 from alltrain.datasets.dataset import MORPHOLOGY, PatchSet
@@ -15,6 +14,7 @@ from alltrain.morphology_table import (
     morphology_columns,
     report_morphology,
 )
+from alltrain.pages import page_environment
 from tests.train.patch_sets import make_patch_set
 
 NORMAL, BLAST = (10.0, 60.0, 0.60, 0.85, 0.14), (14.0, 130.0, 0.85, 0.85, 0.08)
@@ -140,8 +140,7 @@ def test_the_page_shows_medians_boxes_and_contradictions_and_escapes_names() -> 
     called = study.labels.copy()
     called[study.labels == 0] = 1
     report = reported(study, called)
-    environment = Environment(loader=PackageLoader("alltrain"), autoescape=True, undefined=StrictUndefined)
-    page = environment.get_template("_morphology.html.j2").render(morphology=report)
+    page = page_environment().get_template("_morphology.html.j2").render(morphology=report)
     assert "&lt;b&gt;normal" in page
     assert "<b>normal" not in page
     assert page.count("<svg") == len(MORPHOLOGY)
