@@ -1,6 +1,9 @@
 """`alltrain fit`: fit, judge, and say in words how good the model is."""
 
+import hashlib
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,54 +37,93 @@ def fit(
     allow_leaks: Annotated[
         bool, typer.Option("--allow-leaks", help="Go on after a proven leak; every output carries the mark.")
     ] = False,
+    precision: Annotated[
+        str, typer.Option(help="Arithmetic: float32, or mixed: 16 bits where a GPU is fast at it.")
+    ] = "float32",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write losses to RUN/tensorboard as they come.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fits a model, judges it on cells of patients it never saw, and writes a RUN folder."""
     from alltrain.admission import admit
     from alltrain.datasets.loading import load_patches
+    from alltrain.distribution import join, working_folder
     from alltrain.fit import fit as fit_model
+    from alltrain.models import MODELS
     from alltrain.plan import Settings
+    from alltrain.precision import PRECISIONS, settle_precision
     from alltrain.progress import Bars
     from alltrain.rehearsal import N_FIELDS
     from alltrain.run_folder import refuse_taken
     from alltrain.training import Recipe
 
-    _require_model(model)
-    refuse_taken(out, resume)
+    _require_known("--model", model, MODELS)
+    _require_known("--precision", precision, PRECISIONS)
+    distribution = join(tell=lambda words: typer.echo(words, err=True))
     rehearses = model == "smearnet" if rehearse is None else rehearse
-    recipe = Recipe(model=model, epochs=epochs, seed=seed, rehearsal_fields=N_FIELDS if rehearses else 0)
+    recipe = Recipe(
+        model=model,
+        epochs=epochs,
+        seed=seed,
+        rehearsal_fields=N_FIELDS if rehearses else 0,
+        precision=settle_precision(precision, distribution),
+    )
     settings = Settings(recipe, folds)
-    try:
-        with Bars() as bars:
-            patch_set = load_patches(
-                data,
-                allow_no_groups=no_groups,
-                progress=lambda done, total: bars.tell("reading images", done, total),
-            )
-            admission = admit(
-                data, patch_set, settings, bars.tell, join=join_twins, allow_leaks=allow_leaks
-            )
-            outcome = fit_model(admission.patch_set, out, settings, resume, bars.tell, admission.audit)
-    except KeyboardInterrupt:
-        if out.exists():
-            typer.echo(
-                f"Finished models are kept in {out}: go on with the same command and --resume.", err=True
-            )
-        raise
+    working = working_folder(distribution, out, lambda: refuse_taken(out, resume))
+    with _kept_when_interrupted(out), working as folder, Bars() as bars:
+        patch_set = load_patches(
+            data,
+            allow_no_groups=no_groups,
+            progress=lambda done, total: bars.tell("reading images", done, total),
+        )
+        admission = admit(data, patch_set, settings, bars.tell, join=join_twins, allow_leaks=allow_leaks)
+        outcome = fit_model(
+            admission.patch_set,
+            folder,
+            settings,
+            resume,
+            bars.tell,
+            admission.audit,
+            distribution,
+            tensorboard,
+        )
+        if not distribution.is_chief:
+            _tell_weights(folder)
+    if not distribution.is_chief:
+        return
     if as_json:
         typer.echo(json.dumps(_as_json(outcome)))
     else:
         _tell_outcome(outcome)
 
 
-def _require_model(name: str) -> None:
-    from alltrain.models import MODELS
+@contextmanager
+def _kept_when_interrupted(out: Path) -> Iterator[None]:
+    """Says how to go on when somebody presses Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if out.exists():
+            typer.echo(
+                f"Finished models are kept in {out}: go on with the same command and --resume.", err=True
+            )
+        raise
 
-    if name not in MODELS:
-        raise typer.BadParameter(
-            f"{name} is no network; known are {', '.join(MODELS)}.", param_hint="--model"
-        )
+
+def _tell_weights(folder: Path) -> None:
+    """Says that a worker is done, and by its weights that it learnt what the chief learnt."""
+    from alltrain.run_folder import load_model
+
+    weights = load_model(folder).get_weights()
+    digest = hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest()
+    typer.echo(f"Done. The chief has the results; here the model's weights have SHA-256 {digest}.", err=True)
+
+
+def _require_known(option: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise typer.BadParameter(f"{name} is not known; there are {', '.join(known)}.", param_hint=option)
 
 
 def _as_json(outcome: "Outcome") -> dict[str, object]:
