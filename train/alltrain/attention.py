@@ -206,31 +206,29 @@ def look(
     rows = np.union1d(sampled, np.asarray(also, dtype=np.int64)).astype(np.int64)
     patches, fold_of_row = patch_set.patches[rows], fold_of_patch[rows]
     regions = find_regions(patches, [patch_set.sources[row] for row in rows])
-    parts: list[tuple[I64, _LookedWith]] = []
+    maps, shuffled = (np.zeros(patches.shape[:3], dtype=np.float32) for _ in range(2))
+    stays_alone, stays_without = (np.zeros(rows.size, dtype=np.bool_) for _ in range(2))
     for fold in np.unique(fold_of_row).tolist():
         own = np.flatnonzero(fold_of_row == fold)
-        model = load_model(fold)
-        parts.append((own, _look_with(model, patches[own], regions.cell[own], called[rows[own]], seed)))
-    order = np.argsort(np.concatenate([own for own, _ in parts]), kind="stable")
-    evidence = np.concatenate([part.evidence.maps for _, part in parts])[order]
-    shuffled = np.concatenate([part.shuffled for _, part in parts])[order]
+        part = _look_with(load_model(fold), patches[own], regions.cell[own], called[rows[own]], seed)
+        maps[own], shuffled[own] = part.evidence.maps, part.shuffled
+        stays_alone[own], stays_without[own] = part.stays_alone, part.stays_without
     masks = (regions.cell, regions.neighbours, regions.plasma)
-    first = parts[0][1].evidence
     return Looked(
         rows=rows,
         is_sampled=np.isin(rows, sampled),
-        evidence=evidence,
+        evidence=maps,
         regions=regions,
-        share=np.stack([_share(evidence, mask) for mask in masks], axis=1),
-        is_silent=np.asarray(~evidence.any(axis=(1, 2))),
+        share=np.stack([_share(maps, mask) for mask in masks], axis=1),
+        is_silent=np.asarray(~maps.any(axis=(1, 2))),
         area=np.stack([mask.mean(axis=(1, 2)) for mask in masks], axis=1),
         control=_share(shuffled, regions.cell),
-        likeness=_rank_correlation(np.abs(evidence), np.abs(shuffled)),
-        stays_alone=np.concatenate([part.stays_alone for _, part in parts])[order],
-        stays_without=np.concatenate([part.stays_without for _, part in parts])[order],
-        layer=first.layer,
-        places=first.places,
-        weighting=first.weighting.value,
+        likeness=_rank_correlation(np.abs(maps), np.abs(shuffled)),
+        stays_alone=stays_alone,
+        stays_without=stays_without,
+        layer=part.evidence.layer,
+        places=part.evidence.places,
+        weighting=part.evidence.weighting.value,
     )
 
 
