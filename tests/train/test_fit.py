@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from alledge.errors import DatasetTooSmall, OneClassOnly, PathUnusable, RunUnusable, StorageFailed
-from alltrain import fit as fitting
 from alltrain import run_folder
 from alltrain.fit import Outcome, fit
 from alltrain.plan import Settings, plan_splits
 from alltrain.run_folder import read_run
-from alltrain.training import Recipe
+from alltrain.training import Recipe, Trainer
 from tests.train.conftest import BRIEF, BRIEF_RECIPE
 from tests.train.patch_sets import make_patch_set
 
@@ -107,7 +106,7 @@ def test_an_interrupted_fit_goes_on_with_the_models_that_are_finished(
     tmp_path: Path, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    fit_one, fitted = fitting.Trainer.fit, []
+    fit_one, fitted = Trainer.fit, []
 
     def interrupted_at_the_third(*arguments, **options):
         if len(fitted) == 2:
@@ -115,7 +114,7 @@ def test_an_interrupted_fit_goes_on_with_the_models_that_are_finished(
         fitted.append(1)
         return fit_one(*arguments, **options)
 
-    monkeypatch.setattr(fitting.Trainer, "fit", interrupted_at_the_third)
+    monkeypatch.setattr(Trainer, "fit", interrupted_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         fit(make_patch_set(), out, BRIEF)
     with pytest.raises(RunUnusable, match="no finished run"):
@@ -124,7 +123,7 @@ def test_an_interrupted_fit_goes_on_with_the_models_that_are_finished(
         fit(make_patch_set(), out, BRIEF)
 
     fitted.clear()
-    monkeypatch.setattr(fitting.Trainer, "fit", lambda *a, **o: fitted.append(1) or fit_one(*a, **o))
+    monkeypatch.setattr(Trainer, "fit", lambda *a, **o: fitted.append(1) or fit_one(*a, **o))
     resumed = fit(make_patch_set(), out, BRIEF, resume=True)
     assert len(fitted) == 2
     assert resumed.figures == outcome.figures

@@ -40,8 +40,8 @@ class Seen:
 class Examination:
     """All of it. A part is None where it cannot be had.
 
-    audit, support: without images of the study. slides: without a positive label. morphology: without a
-    measured cell. seen: where Keras gives no gradients.
+    audit, support: without images of the study. slides: without a positive label, or without groups.
+    morphology: without a measured cell. seen: where Keras gives no gradients.
     """
 
     audit: Audit | None
@@ -84,7 +84,7 @@ def examine(
     return Examination(
         audit=audit,
         support=None if audit is None else verdict(audit, predictions, seed),
-        slides=judge_slides(predictions, patch_set.sources),
+        slides=judge_slides(predictions, patch_set.sources) if patch_set.grouped else None,
         morphology=report_morphology(patch_set, predictions.called, judged.calls, splits.fold),
         seen=_see(patch_set, splits, judged, load_model, seed) if can_explain() else None,
     )

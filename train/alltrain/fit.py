@@ -6,46 +6,22 @@ model is saved at once and each epoch of an unfinished one kept, so that an inte
 it stopped and ends as if it had not.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
-from alledge.card import Card
 from alltrain import run_folder, unfinished
 from alltrain.audit.audit import Audit
-from alltrain.calibration import calibrate
 from alltrain.datasets.dataset import PatchSet, fingerprint
 from alltrain.distribution import ALONE, Distribution, require_same_data
 from alltrain.examination import examine
-from alltrain.judging import blank_card, card_with, judge, judge_out_of_fold, positive_indices
+from alltrain.fold_models import Job, Progress, fit_or_take_up, untold
+from alltrain.judging import blank_card, judge, judge_out_of_fold
 from alltrain.metrics import Figure, interval_notes
 from alltrain.plan import Plan, Settings, describe, model_name, plan_splits
 from alltrain.provenance import describe_start, write_start
 from alltrain.rehearsal import Rehearsal, can_rehearse, rehearsal_note, render_rehearsal
 from alltrain.results import FittedModel, Results, write_results
-from alltrain.run_folder import Course
-from alltrain.tensorboard import Scalars, epoch_points, require_tensorboard
-from alltrain.training import Fitted, Trainer, predict_logits
-
-if TYPE_CHECKING:
-    import keras
-
-
-class Progress(Protocol):
-    """Told how far a fit is. Stages come one after the other; `what` names one."""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` steps of this stage are over."""
-
-
-def _untold(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
-    del what, done, total
+from alltrain.tensorboard import require_tensorboard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,39 +34,12 @@ class Outcome:
     n_folds: int
 
 
-@dataclass(frozen=True, eq=False)  # no slots: the trainer is made when it is first needed
-class _Job:
-    """One call of `fit`: what every step of it needs."""
-
-    patch_set: PatchSet
-    out: Path
-    settings: Settings
-    plan: Plan
-    progress: Progress
-    rehearsal: Rehearsal | None
-    distribution: Distribution
-    tensorboard: bool
-
-    @cached_property
-    def trainer(self) -> Trainer:
-        """Of all models; compiled, and rehearsed, when the first model is to be fitted."""
-        recipe = self.settings.recipe
-        return Trainer(
-            len(self.patch_set.label_names),
-            recipe,
-            self.rehearsal,
-            lambda done: self.progress("learning rendered cells", done, recipe.rehearsal_epochs),
-            unfinished.rehearsal_checkpoint(self.out),
-            self.distribution,
-        )
-
-
 def fit(
     patch_set: PatchSet,
     out: Path,
     settings: Settings,
     resume: bool = False,
-    progress: Progress = _untold,
+    progress: Progress = untold,
     audit: Audit | None = None,
     distribution: Distribution = ALONE,
     tensorboard: bool = False,
@@ -120,11 +69,11 @@ def fit(
     rehearsal = _rehearsal(patch_set, out, settings, plan, progress)
     if rehearsal is not None:
         plan = replace(plan, notes=(*plan.notes, rehearsal_note(rehearsal)))
-    job = _Job(patch_set, out, settings, plan, progress, rehearsal, distribution, tensorboard)
+    job = Job(patch_set, out, settings, plan, progress, rehearsal, distribution, tensorboard)
     name = model_name(settings, patch_set, marked=audit is not None and audit.is_leaky)
     blank = blank_card(patch_set, name, fingerprint(patch_set), plan.notes)
-    folds = tuple(_fit_or_take_up(job, fold, blank) for fold in range(plan.splits.n_folds))
-    shipped = _fit_or_take_up(job, None, blank)
+    folds = tuple(fit_or_take_up(job, fold, blank) for fold in range(plan.splits.n_folds))
+    shipped = fit_or_take_up(job, None, blank)
     progress("figures and report", 0, 3)
     out_of_fold = judge_out_of_fold(
         patch_set, plan.splits, [model.course.logits for model in folds], [model.card for model in folds]
@@ -184,59 +133,6 @@ def _rehearsal(
 
 def _all_finished(out: Path, n_folds: int) -> bool:
     return all(run_folder.is_finished(out, fold) for fold in (*range(n_folds), None))
-
-
-def _fit_or_take_up(job: _Job, fold: int | None, blank: Card) -> FittedModel:
-    """Fit and save one model, or read the one that an interrupted run has finished."""
-    if run_folder.is_finished(job.out, fold):
-        course = run_folder.read_course(job.out, fold)
-    else:
-        course = _fit_and_save(job, fold)
-    splits, labels = job.plan.splits, job.patch_set.labels
-    validates = splits.has_role("validation", fold)
-    calibration = calibrate(course.logits[validates], labels[validates], positive_indices(job.patch_set))
-    card = card_with(blank, calibration, job.patch_set.patches[splits.has_role("train", fold)])
-    return FittedModel(course, calibration, card)
-
-
-def _fit_and_save(job: _Job, fold: int | None) -> Course:
-    splits, recipe = job.plan.splits, job.settings.recipe
-    what = "model to ship" if fold is None else f"fold {fold + 1} of {splits.n_folds}"
-    # Each model starts from weights of its own; the one to ship from the seed itself.
-    recipe = replace(recipe, seed=recipe.seed + (0 if fold is None else 1 + fold))
-    checkpoint = unfinished.checkpoint_of(job.out, fold)
-    takes_part = ~splits.has_role("test", fold)
-    with _watched(job, fold) as callbacks:
-        fitted = job.trainer.fit(
-            job.patch_set.patches[takes_part],
-            job.patch_set.labels[takes_part],
-            splits.has_role("validation", fold)[takes_part],
-            recipe,
-            lambda done: job.progress(what, done, recipe.epochs),
-            checkpoint=checkpoint,
-            callbacks=callbacks,
-        )
-    job.progress(what, recipe.epochs, recipe.epochs)  # also when it stopped early
-    course = _course_of(fitted, job.patch_set)
-    run_folder.save_model(job.out, fold, fitted.model, course)
-    checkpoint.remove()
-    return course
-
-
-@contextmanager
-def _watched(job: _Job, fold: int | None) -> Iterator[list["keras.callbacks.Callback"]]:
-    """Callbacks that somebody asked for, as long as a model is fitted."""
-    if not job.tensorboard:
-        yield []
-        return
-    with Scalars(job.out, "shipped" if fold is None else f"fold_{fold}") as scalars:
-        yield [epoch_points(scalars)]
-
-
-def _course_of(fitted: Fitted, patch_set: PatchSet) -> Course:
-    rows = [(e.train_loss, e.validation_loss, e.validation_accuracy) for e in fitted.epochs]
-    logits = predict_logits(fitted.model, patch_set.patches)
-    return Course(logits, np.array(rows, dtype=np.float64), fitted.best_epoch)
 
 
 def _notes_on_calibration(models: tuple[FittedModel, ...]) -> tuple[str, ...]:
