@@ -47,7 +47,7 @@ def made_patch_set(label_names: tuple[str, ...], positive: tuple[str, ...], n: i
 
 
 def fitted_run(out: Path, patch_set: PatchSet, epochs: int = 5) -> Path:
-    fit(patch_set, out, Settings(Recipe(epochs=epochs, seed=1), n_folds=2))
+    fit(patch_set, out, Settings(Recipe(epochs=epochs, least_patches_an_epoch=512, seed=1), n_folds=2))
     return out
 
 

@@ -62,6 +62,22 @@ def test_every_fit_starts_from_what_was_learnt_of_rendered_cells() -> None:
     np.testing.assert_allclose(first, second, atol=1e-4)
 
 
+@pytest.mark.parametrize(("worth", "is_rehearsed"), [(float("inf"), True), (0.0, False)])
+def test_a_fit_ends_the_nearer_to_the_rehearsal_the_more_that_is_worth(
+    worth: float, is_rehearsed: bool
+) -> None:
+    recipe = Recipe(epochs=1, rehearsed_patches_an_epoch=64, rehearsal_epochs=1, rehearsal_worth=worth)
+    trainer = Trainer(2, recipe, Rehearsal(STUDY.patches, STUDY.labels))
+    held = np.arange(len(STUDY)) % 4 == 0
+    first, second = (
+        predict_logits(
+            trainer.fit(STUDY.patches, STUDY.labels, held, replace(recipe, seed=seed)).model, STUDY.patches
+        )
+        for seed in (1, 2)
+    )
+    assert np.allclose(first, second, atol=1e-5) == is_rehearsed
+
+
 def test_a_run_says_that_it_was_rehearsed_and_counts_real_cells_only(tmp_path: Path) -> None:
     recipe = replace(BRIEF_RECIPE, rehearsal_fields=2, rehearsal_epochs=1)
     outcome = fit(STUDY, tmp_path / "run", Settings(recipe, n_folds=2))
