@@ -84,7 +84,8 @@ def _tell(comparison: "Comparison", out: Path) -> None:
     from alltrain.literature.page import summary
 
     n_cells = sum(comparison.label_counts.values())
-    typer.echo(f"{n_cells} cells of {comparison.n_groups} groups, {comparison.n_folds} folds, ranked")
+    units = "groups" if comparison.grouped else "images"
+    typer.echo(f"{n_cells} cells of {comparison.n_groups} {units}, {comparison.n_folds} folds, ranked")
     for row in comparison.rows:
         words = row.figures[comparison.headline].in_words()
         typer.echo(f"  {row.system.key:<14} {words}  {row.verdict(comparison.headline)}".rstrip())

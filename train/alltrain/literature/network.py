@@ -2,7 +2,8 @@
 
 Our recipe (rehearsal on rendered cells, stain augmentation, schedules) is part of what is being compared,
 so it stays out of here. What every network is given beyond its paper is the weights of its best
-validation epoch: papers that stop after a fixed number of epochs are not made worse for it.
+validation epoch and labels that weigh alike: papers that stop after a fixed number of epochs, or had as
+many images of each label, are not made worse for it.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from alledge.types import F64, I64, U8
 from alltrain.backend import load_keras
 from alltrain.literature.system import FittedSystem, TrainingSide
 from alltrain.models import count_macs
+from alltrain.sampling import class_weights
 from alltrain.training import evaluate, predict_logits
 
 if TYPE_CHECKING:
@@ -85,9 +87,13 @@ def fit_network(recipe: NetworkRecipe, side: TrainingSide) -> FittedNetwork:
     )
     train, held = np.flatnonzero(~side.is_validation), np.flatnonzero(side.is_validation)
     n_epochs = recipe.epochs if side.epochs is None else side.epochs
+    weight = class_weights(side.labels[train], side.n_labels).astype(np.float32)
     best_loss, best_epoch, best_weights = np.inf, 0, model.get_weights()
     for epoch in range(n_epochs):
-        _show(model, patches, side.labels, _batches(train, recipe, rng), recipe.varies, rng)
+        for batch in _batches(train, recipe, rng):
+            shown = turn(patches[batch], rng) if recipe.varies else patches[batch]
+            labels = side.labels[batch]
+            model.train_on_batch(shown.astype(np.float32), labels, sample_weight=weight[labels])
         loss, _ = evaluate(predict_logits(model, patches[held]), side.labels[held])
         side.tell(epoch + 1, n_epochs)
         if loss < best_loss:
@@ -113,16 +119,6 @@ def _batches(train: I64, recipe: NetworkRecipe, rng: np.random.Generator) -> I64
     n_rounds = -(-n_batches * recipe.batch_size // train.size)
     rounds = np.concatenate([rng.permutation(train) for _ in range(n_rounds)])
     return np.asarray(rounds[: n_batches * recipe.batch_size].reshape(n_batches, recipe.batch_size))
-
-
-def _show(
-    model: "keras.Model", patches: U8, labels: I64, batches: I64, varies: bool, rng: np.random.Generator
-) -> None:
-    for batch in batches:
-        shown = patches[batch]
-        if varies:
-            shown = turn(shown, rng)
-        model.train_on_batch(shown.astype(np.float32), labels[batch])
 
 
 _TURNS: Final = 8  # of a square: four right angles, each mirrored or not

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import keras
 
 _NOT_IN_ABSTRACT: Final = "not in the abstract, which is all of the paper that we could read"
-_BEST_EPOCH: Final = "Stopping and the threshold rest on validation cells, as for every row."
+_BEST_EPOCH: Final = (
+    "Labels weigh alike in the loss; stopping and the threshold rest on validation cells, as for every row."
+)
 _SCRATCH: Final = "Trained from scratch: ImageNet weights are neither fetched nor shipped."
 _PATCHES: Final = "Judged on single cells (20 um patches), whatever the authors judged on."
 

@@ -43,7 +43,7 @@ def _write_predictions(out: Path, patch_set: PatchSet, splits: Splits, row: Row)
     for index in range(len(patch_set)):
         cells: list[str | int | float] = [patch_set.patch_ids[index], patch_set.groups[index]]
         cells += [names[made.labels[index]], int(splits.fold[index])]
-        cells += [f"{value:.6f}" for value in made.p[index]]
+        cells += [f"{value:.9g}" for value in made.p[index]]
         cells += [names[made.called[index]], int(made.review[index])]
         cells += [row.reasons[index]] if row.reasons else []
         rows.append(cells)

@@ -26,7 +26,7 @@ from alltrain.metrics import Figure, Predictions, difference, interval_notes, sc
 from alltrain.plan import Plan
 from alltrain.run_folder import Splits
 
-_LEAST_P: Final = 1e-7  # float32 logarithms stay finite
+_LEAST_P: Final = 1e-300  # its logarithm is finite, and nothing that a network says is cut off
 _SAME_CELLS: Final = (
     "Every row is fitted on the same training cells, calibrated on the same validation cells and judged on"
     " the same cells of the same folds."
