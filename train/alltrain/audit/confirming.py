@@ -41,6 +41,7 @@ _MOST_SKEW: Final = (
     1.06  # longer over shorter axis; cameras and crops scale both sides alike, measured to 1.04
 )
 _ECC_BLUR_PX: Final = 5
+_ECC_STEPS: Final = 30
 _DETAIL_PX: Final = 1.5
 _STRUCTURE_PX: Final = 1.5
 _NOISE_LEVELS: Final = 3.0  # contrast below which a picture shows camera noise and JPEG blocks
@@ -116,7 +117,7 @@ def agree(first: U8, second: U8, position: int, dx: float, dy: float) -> Agreeme
 def _align(fixed: F32, moving: F32, dx: float, dy: float) -> F32 | None:
     """(2, 3) float32 warp of `moving` onto `fixed`, None when there is none or it distorts."""
     guess = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
-    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-4)
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ECC_STEPS, 1e-4)
     try:
         _, warp = cv2.findTransformECC(
             fixed, moving, guess, cv2.MOTION_AFFINE, stop, np.empty(0, np.uint8), _ECC_BLUR_PX

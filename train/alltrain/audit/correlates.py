@@ -30,7 +30,7 @@ LEAST_AUROC: Final = 0.75
 
 MOST_P: Final = 0.01
 MIN_GROUPS: Final = 8
-"""Groups below which no exchange of groups is rare: of two classes in 3 + 3 groups one in twenty is perfect."""
+"""Groups below which no exchange of groups is rare: with 3 + 3 groups one exchange in twenty is perfect."""
 
 _LEAST_IMAGES: Final = 10
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from alledge.strict_json import Json
 from alledge.types import I64
 from alltrain.audit.correlates import Correlate
-from alltrain.audit.probes import Probe
+from alltrain.audit.probes import CELL, IMAGE, Judged, Probe
 from alltrain.audit.twins import TwinKind
 from alltrain.datasets.dataset import PatchSet
 
@@ -175,21 +175,30 @@ def _groups_alike(patch_set: PatchSet, fold_of_patch: I64) -> list[Leak]:
 
 
 def _shortcuts(probes: Sequence[Probe]) -> list[Leak]:
+    """One sentence for each level and kind of folds, naming all probes that tell, best first."""
     found = []
-    for probe in probes:
-        what = f"{probe.name[0].upper()}{probe.name[1:]} ({probe.features})"
-        if probe.tells:
-            area = probe.grouped.figures["macro_auroc"].in_words()
-            sentence = f"{what} tells the class of every {probe.level} without looking at it: AUROC {area}."
+    for level in (CELL, IMAGE):
+        of_level = [probe for probe in probes if probe.level == level]
+        telling = [(probe.name, probe.grouped) for probe in of_level if probe.tells]
+        if telling:
+            sentence = f"The class of every {level} is told without looking at it by {_best_first(telling)}."
             found.append(Leak("shortcut", sentence, proven=False))
-        elif probe.tells_the_group and probe.random is not None:
-            area = probe.random.figures["macro_auroc"].in_words()
+        split = [(probe.name, probe.random) for probe in of_level if probe.tells_the_group]
+        known = [(name, judged) for name, judged in split if judged is not None]
+        if known:
             sentence = (
-                f"{what} tells the class of every {probe.level} when folds split groups, AUROC {area}: "
-                "figures from random folds mean nothing here."
+                f"Where folds split groups, the class of every {level} is told without looking at it by "
+                f"{_best_first(known)}: figures from random folds mean nothing here."
             )
             found.append(Leak("group-shortcut", sentence, proven=False))
     return found
+
+
+def _best_first(judged: Sequence[tuple[str, Judged]]) -> str:
+    areas = sorted(
+        ((name, one.figures["macro_auroc"]) for name, one in judged), key=lambda pair: -(pair[1].value or 0.0)
+    )
+    return "; ".join(f"{name}, AUROC {area.in_words()}" for name, area in areas)
 
 
 def _folds_by(names: Sequence[str], fold_of_patch: I64) -> dict[str, set[int]]:

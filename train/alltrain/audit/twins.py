@@ -52,7 +52,7 @@ class Search:
     least_structure: float
 
 
-IMAGES: Final = Search(10, 0.4, 0.3, 0.9, 0.65, 0.3)
+IMAGES: Final = Search(6, 0.4, 0.55, 0.9, 0.65, 0.3)
 PATCHES: Final = Search(6, 0.5, 0.7, 0.95, 0.75, 0.45)
 """A patch is one round cell on plasma: two strangers lie well on each other, so more is asked of detail."""
 
