@@ -258,7 +258,7 @@ APRIORI: Final = System(
     choices=(
         (
             "Hossain et al. predict leukaemia from symptoms that patients report, not from cells. Their later"
-            " article with the Apriori rules (IEEE Access 10 (2022), Symptom Based Explainable Artificial"
+            " article with the Apriori rules (IEEE Access 2022, Symptom Based Explainable Artificial"
             " Intelligence Model for Leukemia Detection) was not at hand, so the claim is of the first. Only"
             " the idea is theirs: association rules as a classifier that explains itself."
         ),

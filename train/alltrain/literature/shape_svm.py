@@ -188,10 +188,10 @@ SHAPE_SVM: Final = System(
         title="Leucocyte classification for leukaemia detection using image processing techniques",
         data="ALL-IDB1; 33 images of one camera for finding leucocytes",
         figure=(
-            "93 % accuracy, 98 % sensitivity of the SVM with a Gaussian kernel; 245 of 267 leucocytes found."
-            " Quoted from the abstract as it is cited, not verified by us"
+            "93 % accuracy and 98 % sensitivity of the SVM with a Gaussian kernel; 245 of 267 leucocytes"
+            " found (as we know its abstract; not at hand to check)"
         ),
-        split="the article was not at hand",
+        split="not known to us: the article was not at hand",
         doi="10.1016/j.artmed.2014.09.002",
         accuracy=0.93,
     ),
