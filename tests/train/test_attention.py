@@ -105,6 +105,8 @@ def test_a_network_that_looks_at_a_corner_is_caught(of_corner: Attention) -> Non
     assert (blasts.name, blasts.on_cell.value) == ("blast", pytest.approx(0, abs=0.05))
     assert of_corner.stays_without.value == 1
     assert of_corner.counts[0] == 0
+    assert of_corner.labels_below_chance == ("blast",)
+    assert of_corner.sentence.endswith("On cells of blast the evidence lies beside the cell.")
 
 
 def test_a_network_that_looks_at_the_nucleus_passes(of_nucleus: Attention) -> None:

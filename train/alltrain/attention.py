@@ -130,14 +130,21 @@ class Attention:
         return self.verdict is not Verdict.ON_THE_CELL
 
     @property
+    def labels_below_chance(self) -> tuple[str, ...]:
+        """Labels with less evidence on their cells than the area asks for, by the interval."""
+        return tuple(row.name for row in self.by_label if row.gain.ci95 is not None and row.gain.ci95[1] < 0)
+
+    @property
     def sentence(self) -> str:
         """The finding in a sentence with its numbers."""
         n, (cell, neighbours, plasma) = sum(self.counts), self.counts
+        below = self.labels_below_chance
         return (
             f"Attention is {self.verdict.value}: it is densest on the cell in {cell} of {n} cells, on"
             f" neighbours in {neighbours}, on plasma in {plasma}; the call stays in"
             f" {_percent(self.stays_alone)} with all but the cell painted over, in"
             f" {_percent(self.stays_without)} with the cell painted over."
+            + (f" On cells of {', '.join(below)} the evidence lies beside the cell." if below else "")
         )
 
     @property
