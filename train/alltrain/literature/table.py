@@ -7,7 +7,7 @@ the same cells and the same resamples.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import fmean, median
 from typing import Final
 
 import numpy as np
@@ -111,7 +111,7 @@ def _row(one: Judged, reference: Judged | None, headline: str, seed: int) -> Row
         }
     last = one.parts[-1]
     cost = Cost(
-        train_s=median(part.train_s for part in one.parts),
+        train_s=fmean(part.train_s for part in one.parts),
         single_ms=median(part.speed.single_ms for part in one.parts),
         batched_ms=median(part.speed.batched_ms for part in one.parts),
         n_parameters=last.n_parameters,
