@@ -29,14 +29,22 @@ def figure_row(name: str, figure: Figure) -> FigureRow:
 
 
 def page_environment() -> Environment:
-    """Templates of alltrain, everything escaped, a missing name an error; `number` gives three digits."""
+    """Templates of alltrain, everything escaped, a missing name an error.
+
+    `number` gives three digits, `figure_title` the title of a figure by its name in metrics.json.
+    """
     environment = Environment(
         loader=PackageLoader("alltrain"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["number"] = _number
+    environment.filters["figure_title"] = _figure_title
     return environment
 
 
 def _number(value: float | None) -> str:
     """Three digits, as figures are read; a dash for none."""
     return "-" if value is None else f"{value:.3f}"
+
+
+def _figure_title(name: str) -> str:
+    return title_and_meaning(name)[0]
