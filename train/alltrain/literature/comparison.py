@@ -19,10 +19,10 @@ SHOWN = ("accuracy", "balanced_accuracy", "sensitivity", "specificity")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a system costs: seconds to fit one fold, milliseconds a cell on one core, numbers, operations.
+    """What a system costs: seconds to fit a fold, milliseconds a cell on one core, numbers, operations.
 
-    Fitting is a mean over folds, so that what is done once for all of them (compiling, rehearsing rendered
-    cells) is shared out; a cell is a median over folds. n_parameters, macs: None where the notion does not fit.
+    Fitting is a mean over folds, so that what is done once for all of them (compiling, rehearsal) is
+    shared out; a cell is a median over folds. n_parameters, macs: None where the notion does not fit.
     """
 
     train_s: float
