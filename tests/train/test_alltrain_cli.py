@@ -39,7 +39,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> list[tuple[Path,
     """What the command asks of `fit`, which answers with a run that is there already."""
     calls: list[tuple[Path, Settings, bool]] = []
 
-    def fit_at_once(patch_set, out: Path, settings: Settings, resume: bool, progress, audit) -> Outcome:
+    def fit_at_once(patch_set, out: Path, settings: Settings, resume: bool, progress, *rest) -> Outcome:
         calls.append((out, settings, resume))
         progress("fold 1 of 2", 1, 1)
         return outcome

@@ -9,7 +9,11 @@ import pytest
 
 from alledge.errors import RunUnusable
 from alltrain.cross_validation import cross_validate
+from alltrain.distribution import ALONE
+from alltrain.fold_models import Job, untold
 from alltrain.inflation import FIGURES, Inflation, scattered, show_inflation
+from alltrain.judged_again import NOTHING, Again, Asked, judge_again
+from alltrain.judging import judge
 from alltrain.metrics import score
 from alltrain.pages import page_environment
 from alltrain.plan import Settings, plan_splits
@@ -38,16 +42,20 @@ def judged(study, folder: Path):
 
 
 @pytest.fixture(scope="module")
-def repeats(study, folder: Path, judged) -> Repeats:
-    own, figures = judged
-    return repeat(study, BRIEF, 2, (own.plan.splits.fold.tolist(), figures), folder / "repeats")
+def job(study, folder: Path, judged) -> Job:
+    return Job(study, folder / "own", BRIEF, judged[0].plan, untold, None, ALONE, tensorboard=False)
 
 
 @pytest.fixture(scope="module")
-def inflation(study, folder: Path, judged) -> Inflation:
+def repeats(job: Job, folder: Path, judged) -> Repeats:
     own, figures = judged
-    of_run = (own.plan.splits.n_folds, own.out_of_fold.predictions, figures)
-    return show_inflation(study, BRIEF, of_run, folder / "random")
+    return repeat(job, 2, (own.plan.splits.fold.tolist(), figures), folder / "run" / "repeats")
+
+
+@pytest.fixture(scope="module")
+def inflation(job: Job, folder: Path, judged) -> Inflation:
+    own, figures = judged
+    return show_inflation(job, (own.out_of_fold.predictions, figures), folder / "run" / "random-folds")
 
 
 # --- repeats ---
@@ -84,9 +92,9 @@ def test_it_is_said_when_all_seeds_hold_out_the_same_groups(repeats: Repeats) ->
     assert "folds, weights and validation patches" in replace(repeats, same_folds=False).note
 
 
-def test_one_repeat_is_none(study, folder: Path, judged) -> None:
+def test_one_repeat_is_none(job: Job, folder: Path, judged) -> None:
     with pytest.raises(ValueError, match="at least 2"):
-        repeat(study, BRIEF, 1, ([], judged[1]), folder / "one")
+        repeat(job, 1, ([], judged[1]), folder / "one")
 
 
 # --- inflation ---
@@ -124,17 +132,31 @@ def test_every_figure_stands_both_ways(inflation: Inflation) -> None:
 
 
 def test_finished_folds_are_taken_up_and_nothing_is_fitted_again(
-    study, folder: Path, judged, repeats: Repeats, inflation: Inflation, monkeypatch: pytest.MonkeyPatch
+    job: Job, folder: Path, judged, repeats: Repeats, inflation: Inflation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*arguments, **options):
         raise AssertionError("fitted again")
 
     monkeypatch.setattr(Trainer, "fit", never)
-    own, figures = judged
-    again = repeat(study, BRIEF, 2, (own.plan.splits.fold.tolist(), figures), folder / "repeats")
-    assert again == repeats
-    of_run = (own.plan.splits.n_folds, own.out_of_fold.predictions, figures)
-    assert show_inflation(study, BRIEF, of_run, folder / "random") == inflation
+    own, _ = judged
+    asked = judge_again(
+        Asked(2, random_folds=True),
+        replace(job, out=folder / "run"),
+        own.out_of_fold,
+        judge(own.out_of_fold, own.plan.splits, BRIEF.recipe.seed),
+    )
+    assert asked.repeats == repeats
+    assert asked.inflation == inflation
+    assert set(asked.as_json()) == {"repeats", "inflation"}
+    assert asked.lines[0].startswith("2 seeds, accuracy: ")
+    assert any(line.startswith("AUROC: ") for line in asked.lines)
+
+
+def test_nothing_asked_is_nothing_done(job: Job, judged) -> None:
+    own, _ = judged
+    verdict = judge(own.out_of_fold, own.plan.splits, 0)
+    assert judge_again(NOTHING, job, own.out_of_fold, verdict) == Again()
+    assert Again().lines == ()
 
 
 def test_a_folder_of_other_data_is_not_taken_up(folder: Path, judged) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alltrain import run_folder, unfinished
 from alltrain.datasets.dataset import PatchSet, fingerprint
-from alltrain.distribution import ALONE
+from alltrain.distribution import ALONE, Distribution
 from alltrain.fold_models import Job, Progress, fit_or_take_up, untold
 from alltrain.judging import OutOfFold, blank_card, judge_out_of_fold
 from alltrain.plan import Plan, Settings, describe, model_name, plan_splits
@@ -28,12 +28,15 @@ def cross_validate(
     patch_set: PatchSet,
     settings: Settings,
     out: Path,
+    *,
     rehearsal: Rehearsal | None = None,
+    distribution: Distribution = ALONE,
     progress: Progress = untold,
 ) -> CrossValidated:
     """Fit and judge the folds of a study in the folder `out`, or take up what lies there.
 
     rehearsal: rendered cells of the run; rendered again where only their labels were kept.
+    distribution: replicas that train together.
 
     Raises:
         OneClassOnly, DatasetTooSmall: the study cannot be judged.
@@ -41,7 +44,7 @@ def cross_validate(
     """
     plan = plan_splits(patch_set, settings)
     run_folder.start_run(out, describe(patch_set, settings, plan), resume=True)
-    job = Job(patch_set, out, settings, plan, progress, None, ALONE, tensorboard=False)
+    job = Job(patch_set, out, settings, plan, progress, None, distribution, tensorboard=False)
     is_finished = all(run_folder.is_finished(out, fold) for fold in range(plan.splits.n_folds))
     if rehearsal is not None and not is_finished:
         job = replace(job, rehearsal=_with_patches(rehearsal, patch_set, settings, progress))

@@ -6,7 +6,7 @@ model is saved at once and each epoch of an unfinished one kept, so that an inte
 it stopped and ends as if it had not.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from alltrain import run_folder, unfinished
@@ -14,13 +14,14 @@ from alltrain.audit.audit import Audit
 from alltrain.datasets.dataset import PatchSet, fingerprint
 from alltrain.distribution import ALONE, Distribution, require_same_data
 from alltrain.examination import examine
-from alltrain.fold_models import Job, Progress, fit_or_take_up, untold
+from alltrain.fold_models import FittedModel, Job, Progress, fit_or_take_up, untold
+from alltrain.judged_again import NOTHING, Again, Asked, judge_again
 from alltrain.judging import blank_card, judge, judge_out_of_fold
 from alltrain.metrics import Figure, interval_notes
 from alltrain.plan import Plan, Settings, describe, model_name, plan_splits
 from alltrain.provenance import describe_start, write_start
 from alltrain.rehearsal import Rehearsal, can_rehearse, rehearsal_note, render_rehearsal
-from alltrain.results import FittedModel, Results, write_results
+from alltrain.results import Results, write_results
 from alltrain.tensorboard import require_tensorboard
 
 
@@ -32,6 +33,7 @@ class Outcome:
     figures: dict[str, Figure]
     notes: tuple[str, ...]
     n_folds: int
+    again: Again = field(default_factory=Again)
 
 
 def fit(
@@ -43,12 +45,13 @@ def fit(
     audit: Audit | None = None,
     distribution: Distribution = ALONE,
     tensorboard: bool = False,
+    asked: Asked = NOTHING,
 ) -> Outcome:
     """Fit, judge and write a run.
 
     audit: of this study on the folds of these settings (admission.py); None leaves the shortcuts unprobed.
     distribution: replicas that train together; `out` is this worker's own (`working_folder`).
-    tensorboard: write the losses of every model for it.
+    tensorboard: write the losses of every model for it. asked: other seeds or random folds to judge by.
 
     Raises:
         InputError: workers read different data. RuntimeMissing: TensorBoard is not installed.
@@ -79,6 +82,7 @@ def fit(
         patch_set, plan.splits, [model.course.logits for model in folds], [model.card for model in folds]
     )
     verdict = judge(out_of_fold, plan.splits, settings.recipe.seed)
+    again = judge_again(asked, job, out_of_fold, verdict)
     progress("figures and report", 1, 3)
     examination = examine(
         patch_set,
@@ -104,11 +108,12 @@ def fit(
             verdict,
             examination,
             provenance,
+            again,
         ),
     )
     unfinished.tidy(out)
     progress("figures and report", 3, 3)
-    return Outcome(out, verdict.figures, notes, plan.splits.n_folds)
+    return Outcome(out, verdict.figures, notes, plan.splits.n_folds, again)
 
 
 def _rehearsal(

@@ -15,13 +15,12 @@ import numpy as np
 
 from alledge.card import Card
 from alltrain import run_folder, unfinished
-from alltrain.calibration import calibrate
+from alltrain.calibration import Calibration, calibrate
 from alltrain.datasets.dataset import PatchSet
 from alltrain.distribution import Distribution
 from alltrain.judging import card_with, positive_indices
 from alltrain.plan import Plan, Settings
 from alltrain.rehearsal import Rehearsal
-from alltrain.results import FittedModel
 from alltrain.run_folder import Course
 from alltrain.tensorboard import Scalars, epoch_points
 from alltrain.training import Fitted, Trainer, predict_logits
@@ -67,6 +66,15 @@ class Job:
             unfinished.rehearsal_checkpoint(self.out),
             self.distribution,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedModel:
+    """One finished model of a run: its course, its calibration, and its card."""
+
+    course: Course
+    calibration: Calibration
+    card: Card
 
 
 def fit_or_take_up(job: Job, fold: int | None, blank: Card) -> FittedModel:

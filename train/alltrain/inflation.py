@@ -14,12 +14,10 @@ from alledge.strict_json import Json
 from alltrain.cross_validation import cross_validate
 from alltrain.datasets.dataset import PatchSet
 from alltrain.figures import Figure, Predictions
-from alltrain.fold_models import Progress, untold
+from alltrain.fold_models import Job
 from alltrain.intervals import MIN_GROUPS_TO_RESAMPLE
 from alltrain.meanings import title_and_meaning
 from alltrain.metrics import STATISTICS, difference, score
-from alltrain.plan import Settings
-from alltrain.rehearsal import Rehearsal
 
 FOLDER: Final = "random-folds"
 FIGURES: Final = tuple(name for name in STATISTICS if name != "brier")
@@ -84,31 +82,30 @@ class Inflation:
         return {"figures": figures, "n_folds": self.n_folds, "note": self.note}
 
 
-def show_inflation(
-    patch_set: PatchSet,
-    settings: Settings,
-    of_run: tuple[int, Predictions, Mapping[str, Figure]],
-    out: Path,
-    rehearsal: Rehearsal | None = None,
-    progress: Progress = untold,
-) -> Inflation:
-    """Judge the study on random folds and hold the run against it; finished folds in `out` are taken up.
+def show_inflation(job: Job, of_run: tuple[Predictions, Mapping[str, Figure]], out: Path) -> Inflation:
+    """Judge a run's study on random folds and hold the run against it; finished folds in `out` are taken up.
 
-    of_run: number of folds, out-of-fold predictions and figures of the run. out: RUN/random-folds.
+    of_run: out-of-fold predictions and figures of the run. out: RUN/random-folds.
 
     Raises:
         RunUnusable, StorageFailed: as `cross_validate`.
     """
-    n_folds, grouped, figures = of_run
-    settings = replace(settings, n_folds=n_folds)
+    grouped, figures = of_run
+    patch_set, seed = job.patch_set, job.settings.recipe.seed
 
     def tell(what: str, done: int, total: int) -> None:
-        progress(f"random folds, {what}", done, total)
+        job.progress(f"random folds, {what}", done, total)
 
-    judged = cross_validate(scattered(patch_set), settings, out, rehearsal, tell)
+    judged = cross_validate(
+        scattered(patch_set),
+        replace(job.settings, n_folds=job.plan.splits.n_folds),
+        out,
+        rehearsal=job.rehearsal,
+        distribution=job.distribution,
+        progress=tell,
+    )
     # Cells of one patient stay dependent however they were dealt: the intervals are of the real groups.
     random = replace(judged.out_of_fold.predictions, groups=patch_set.groups)
-    seed = settings.recipe.seed
     random_figures = score(random, seed)
     rows = tuple(
         InflationRow(name, figures[name], random_figures[name], difference(random, grouped, name, seed))

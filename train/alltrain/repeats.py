@@ -14,13 +14,10 @@ from typing import Final
 
 from alledge.strict_json import Json
 from alltrain.cross_validation import cross_validate
-from alltrain.datasets.dataset import PatchSet
 from alltrain.figures import Figure
-from alltrain.fold_models import Progress, untold
+from alltrain.fold_models import Job, Progress
 from alltrain.metrics import STATISTICS, score
 from alltrain.operating_points import operating_point_names
-from alltrain.plan import Settings
-from alltrain.rehearsal import Rehearsal
 
 FOLDER: Final = "repeats"
 # A model's seed is the run's plus its fold's number: the seeds of two repeats never meet.
@@ -43,6 +40,12 @@ class Spread:
     def sd(self) -> float:
         """Standard deviation over seeds; at least two are needed."""
         return stdev(self.values)
+
+    @property
+    def in_words(self) -> str:
+        """0.851 on average, standard deviation 0.006, 0.845 to 0.857."""
+        ends = f"{min(self.values):.3f} to {max(self.values):.3f}"
+        return f"{self.mean:.3f} on average, standard deviation {self.sd:.3f}, {ends}"
 
     def as_json(self) -> dict[str, Json]:
         """As metrics.json holds it, rounded to six digits."""
@@ -97,16 +100,8 @@ def seeds_of(first: int, n: int) -> tuple[int, ...]:
     return tuple(first + SEED_STEP * index for index in range(n))
 
 
-def repeat(
-    patch_set: PatchSet,
-    settings: Settings,
-    n: int,
-    of_run: tuple[Sequence[int], Mapping[str, Figure]],
-    out: Path,
-    rehearsal: Rehearsal | None = None,
-    progress: Progress = untold,
-) -> Repeats:
-    """Judge the study under n seeds, the run's own among them; finished repeats in `out` are taken up.
+def repeat(job: Job, n: int, of_run: tuple[Sequence[int], Mapping[str, Figure]], out: Path) -> Repeats:
+    """Judge a run's study under n seeds, its own among them; finished repeats in `out` are taken up.
 
     n: at least 2. of_run: test fold of every patch and the figures of the run itself. out: RUN/repeats.
 
@@ -117,16 +112,18 @@ def repeat(
     if n < 2:
         raise ValueError(f"expected at least 2 repeats, got {n}")
     own_folds, own_figures = of_run
-    seeds, figures, same_folds = seeds_of(settings.recipe.seed, n), [own_figures], True
+    recipe = job.settings.recipe
+    seeds, figures, same_folds = seeds_of(recipe.seed, n), [own_figures], True
     for number, seed in enumerate(seeds[1:], start=2):
         judged = cross_validate(
-            patch_set,
-            replace(settings, recipe=replace(settings.recipe, seed=seed)),
+            job.patch_set,
+            replace(job.settings, recipe=replace(recipe, seed=seed)),
             out / f"seed_{seed}",
-            rehearsal,
-            _told_with(progress, f"seed {number} of {n}"),
+            rehearsal=job.rehearsal,
+            distribution=job.distribution,
+            progress=_told_with(job.progress, f"seed {number} of {n}"),
         )
-        figures.append(score(judged.out_of_fold.predictions, settings.recipe.seed))
+        figures.append(score(judged.out_of_fold.predictions, recipe.seed))
         same_folds = same_folds and _hold_out_alike(own_folds, judged.plan.splits.fold.tolist())
     return Repeats(seeds, tuple(figures), same_folds)
 

@@ -16,11 +16,12 @@ from alledge.card import INTENDED_USE
 from alltrain import plots
 from alltrain.audit.audit import LEAK_MARK
 from alltrain.examination import Examination
+from alltrain.fold_models import FittedModel
 from alltrain.metrics import PartScore
 from alltrain.model_card import OPEN, ModelCard
 from alltrain.pages import figure_row, page_environment
 from alltrain.pictures import Sheet, choose_sheets
-from alltrain.results import FittedModel, Results
+from alltrain.results import Results
 
 MAX_IMAGES: Final = 40
 # Shown large, in this order; the rest stand in the table.
@@ -50,6 +51,8 @@ def render_report(results: Results, checked: ModelCard) -> str:
         courses=Markup(_courses(results)),  # noqa: S704 - drawn here, nothing in it is from outside
         sheets=_sheets(results),
         **_examined(results.examination),
+        repeats=results.again.repeats,
+        inflation=results.again.inflation,
         model_card=checked,
         open_mark=OPEN,
         mark=results.mark,

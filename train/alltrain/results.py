@@ -3,32 +3,23 @@
 The order matters: metrics.json marks a run as finished (see run_folder).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from alledge.card import Card
 from alledge.strict_json import Json
 from alltrain import run_folder, slide_tables
 from alltrain.audit.audit import LEAK_MARK
-from alltrain.calibration import Calibration
 from alltrain.datasets.dataset import PatchSet
 from alltrain.examination import Examination
+from alltrain.fold_models import FittedModel
 from alltrain.intervals import wilson_interval
+from alltrain.judged_again import Again
 from alltrain.judging import OutOfFold, Verdict, part_as_json, verdict_as_json
 from alltrain.metrics import Figure
 from alltrain.model_card import ModelCard, model_card
 from alltrain.morphology_table import morphology_columns
 from alltrain.plan import Plan
-from alltrain.run_folder import Course
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FittedModel:
-    """One finished model of a run: its course, its calibration, and its card."""
-
-    course: Course
-    calibration: Calibration
-    card: Card
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +39,7 @@ class Results:
     verdict: Verdict
     examination: Examination
     provenance: dict[str, Json]
+    again: Again = field(default_factory=Again)
 
     @property
     def mark(self) -> str | None:
@@ -150,6 +142,7 @@ def metrics_as_json(results: Results) -> dict[str, Json]:
         **content,
         "mark": results.mark,
         **results.examination.as_json(),
+        **results.again.as_json(),
         "folds": folds,
         "shipped": shipped,
         "n_parameters": results.config["n_parameters"],

@@ -43,6 +43,12 @@ def fit(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write losses to RUN/tensorboard as they come.")
     ] = False,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=50, help="Seeds to judge the folds under; their spread is reported.")
+    ] = 1,
+    inflation: Annotated[
+        bool, typer.Option("--show-inflation", help="Judge on random folds too, and show how they flatter.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -51,6 +57,7 @@ def fit(
     from alltrain.datasets.loading import load_patches
     from alltrain.distribution import join, working_folder
     from alltrain.fit import fit as fit_model
+    from alltrain.judged_again import Asked
     from alltrain.models import MODELS
     from alltrain.plan import Settings
     from alltrain.precision import PRECISIONS, settle_precision
@@ -88,6 +95,7 @@ def fit(
             admission.audit,
             distribution,
             tensorboard,
+            Asked(repeats, inflation),
         )
         if not distribution.is_chief:
             _tell_weights(folder)
@@ -131,6 +139,7 @@ def _as_json(outcome: "Outcome") -> dict[str, object]:
         "out": str(outcome.out),
         "figures": {name: figure.as_json() for name, figure in outcome.figures.items()},
         "n_folds": outcome.n_folds,
+        **outcome.again.as_json(),
         "notes": list(outcome.notes),
         "research_use_only": True,
     }
@@ -145,6 +154,8 @@ def _tell_outcome(outcome: "Outcome") -> None:
     typer.echo(f"{accuracy.n} cells of {accuracy.n_groups} groups, each judged by a model that never saw it")
     for name in _TOLD:
         typer.echo(f"  {name.replace('_', ' '):<18} {outcome.figures[name].in_words()}")
+    for line in outcome.again.lines:
+        typer.echo(f"  {line}")
     for note in outcome.notes:
         typer.echo(f"  Note: {note}")
     typer.echo(f"  report {outcome.out / 'report.html'}")
