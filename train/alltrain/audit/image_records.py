@@ -50,8 +50,8 @@ class ImageRecord:
     """What is kept of one image.
 
     file_key, pixel_key: SHA-256 of the file and of the decoded pixels. square: (96, 96) uint8 grey.
-    colour, background, frame: (6,) float64, mean and deviation of B, G, R over all pixels, over the
-    brightest tenth, and over the outer twentieth.
+    colour, background, frame: (6,) float64, `colour_numbers` of all pixels, of the brightest tenth, and of
+    the outer twentieth.
     """
 
     image: StudyImage
@@ -88,10 +88,13 @@ def read_records(images: Sequence[StudyImage], progress: Progress | None = None)
     return tuple(records)
 
 
-def mean_and_deviation(pixels: U8) -> F64:
-    """(6,) float64: mean and standard deviation of each channel of (K, 3) uint8."""
+def colour_numbers(pixels: U8) -> F64:
+    """(6,) float64: log of mean and of standard deviation of each channel of (K, 3) uint8.
+
+    Logarithms, because a lamp multiplies: its colour is then a difference of two numbers, however bright.
+    """
     values = pixels.reshape(-1, 3).astype(np.float64)
-    return np.concatenate([values.mean(axis=0), values.std(axis=0)])
+    return np.asarray(np.log(np.concatenate([values.mean(axis=0), values.std(axis=0)]) + 1))
 
 
 def brightest(pixels: U8) -> U8:
@@ -128,9 +131,9 @@ def _read(image: StudyImage) -> ImageRecord:
         file_key=hashlib.sha256(data).digest(),
         pixel_key=hashlib.sha256(shape + pixels.tobytes()).digest(),
         square=to_square(grey, SQUARE_PX),
-        colour=mean_and_deviation(small),
-        background=mean_and_deviation(brightest(small)),
-        frame=mean_and_deviation(frame_of(small)),
+        colour=colour_numbers(small),
+        background=colour_numbers(brightest(small)),
+        frame=colour_numbers(frame_of(small)),
     )
 
 

@@ -19,15 +19,16 @@ from alledge.errors import DatasetTooSmall
 from alledge.strict_json import Json
 from alledge.types import F64, I64, U8
 from alltrain.audit.figures import few_figures
-from alltrain.audit.image_records import ImageRecord, frame_of, mean_and_deviation
+from alltrain.audit.image_records import ImageRecord, colour_numbers, frame_of
 from alltrain.datasets.dataset import PatchSet
 from alltrain.folds import assign_folds
 from alltrain.judging import positive_indices
 from alltrain.metrics import Figure, Predictions
 
-LEAST_AUROC: Final = 0.6
-"""A probe tells the class when the lower end of its area's interval lies above this. 0.5 is chance; the
-margin keeps a dozen intervals on a clean study from one false alarm."""
+MARGIN: Final = 0.1
+"""A probe tells the class when the interval of its area, or of its balanced accuracy, lies this far above
+chance. The margin keeps two dozen intervals on a clean study from one false alarm. Both are asked, since
+the area compares scores of different folds, whose scales may differ."""
 
 CELL, IMAGE = "cell", "image"
 _RIM: Final = 0.08  # of the side, 4 of 50 pixels: a cell of 16 um leaves it free
@@ -233,7 +234,7 @@ def _image_features(records: Sequence[ImageRecord]) -> list[_Feature]:
 
 
 def _rim(patches: U8) -> _Feature:
-    values = np.stack([mean_and_deviation(frame_of(patch, _RIM)) for patch in patches])
+    values = np.stack([colour_numbers(frame_of(patch, _RIM)) for patch in patches])
     words = "mean and deviation of red, green and blue in the rim of the patch, around the cell"
     return _Feature("patch rim", words, values)
 
@@ -247,8 +248,10 @@ def _histogram(patches: U8) -> _Feature:
 
 
 def _is_above_chance(judged: Judged) -> bool:
-    ends = judged.figures["macro_auroc"].ci95
-    return ends is not None and ends[0] > LEAST_AUROC
+    area, recall = judged.figures["macro_auroc"].ci95, judged.figures["balanced_accuracy"].ci95
+    return (area is not None and area[0] > 0.5 + MARGIN) or (
+        recall is not None and recall[0] > 1 / judged.p.shape[1] + MARGIN
+    )
 
 
 def _figures_as_json(judged: Judged) -> dict[str, Json]:
