@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from alledge.types import F64, U8
-from alltrain.audit.image_records import ImageRecord, frame_of, mean_and_deviation, read_records, study_images
+from alltrain.audit.image_records import ImageRecord, colour_numbers, frame_of, read_records, study_images
 from alltrain.datasets.dataset import PatchSet
 from alltrain.literature.system import FittedSystem, System, TrainingSide
 
@@ -71,7 +71,7 @@ def shortcut_systems(
     wanted = set(patch_set.sources)
     images = [image for image in study_images(data) if image.source in wanted]
     records = {record.image.source: record for record in read_records(images, progress)}
-    rim = np.stack([mean_and_deviation(frame_of(patch, _RIM)) for patch in patch_set.patches])
+    rim = np.stack([colour_numbers(frame_of(patch, _RIM)) for patch in patch_set.patches])
     rows = [_system("rim", "Rim of the patch", "the outer 4 pixels of the patch, beyond most cells", rim)]
     if all(source in records for source in patch_set.sources):
         rows = [*_image_rows(patch_set.sources, records), *rows]
@@ -98,7 +98,7 @@ def _image_rows(sources: Sequence[str], records: Mapping[str, ImageRecord]) -> l
 
 
 def _system(key: str, title: str, words: str, values: F64, *, are_colours: bool = True) -> System:
-    numbers = f"mean and deviation of red, green and blue of {words}" if are_colours else words
+    numbers = f"mean and deviation (logarithms) of red, green and blue of {words}" if are_colours else words
     return System(
         key=key,
         title=f"{title} (shortcut)",
