@@ -38,6 +38,8 @@ Batch: TypeAlias = tuple[tuple[Array, ...], Array, npt.NDArray[np.float32]]
 
 TF_CONFIG: Final = "TF_CONFIG"
 _SEE: Final = "See docs/scale.md."
+# Of RUN, what every worker has itself, or what nobody reads again.
+_NOT_NEEDED: Final = frozenset({"patches.npz", "report.html", "tensorboard"})
 
 
 class Batches(Protocol):
@@ -306,11 +308,13 @@ def require_same_data(distribution: Distribution, data_fingerprint: str) -> None
 
 
 def _pack(out: Path) -> bytes:
-    """What an interrupted run needs to go on: its small files and its models; never empty."""
+    """What an interrupted run needs to go on, whatever part of it was cut short; never empty."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for file in (*sorted(out.glob("*.json")), *sorted(out.glob("folds/*")), *sorted(out.glob("*.keras"))):
-            archive.write(file, file.relative_to(out))
+        for file in sorted(path for path in out.rglob("*") if path.is_file()):
+            name = file.relative_to(out)
+            if name.parts[0] not in _NOT_NEEDED:
+                archive.write(file, name)
     return buffer.getvalue()
 
 
