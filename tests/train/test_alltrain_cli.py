@@ -14,6 +14,7 @@ from alltrain import fit as fitting
 from alltrain.datasets import loading
 from alltrain.datasets.dataset import PatchSet
 from alltrain.fit import Outcome
+from alltrain.judged_again import Asked
 from alltrain.plan import Settings
 from tests.train.patch_sets import make_patch_set
 
@@ -74,6 +75,16 @@ def test_options_reach_the_fit(run, asked, tmp_path: Path) -> None:
     (out, settings, resume) = asked[0]
     assert (out, resume, settings.n_folds) == (tmp_path / "run", True, 4)
     assert (settings.recipe.model, settings.recipe.epochs, settings.recipe.seed) == ("seed", 7, 3)
+
+
+def test_other_seeds_and_random_folds_reach_the_fit(
+    run, asked, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, tmp_path: Path
+) -> None:
+    wanted: list[object] = []
+    monkeypatch.setattr(fitting, "fit", lambda *arguments: wanted.append(arguments[-1]) or outcome)
+    assert run("fit", tmp_path, "--out", tmp_path / "run", "--repeats", 4, "--show-inflation")[0] == 0
+    assert run("fit", tmp_path, "--out", tmp_path / "other")[0] == 0
+    assert wanted == [Asked(4, random_folds=True), Asked()]
 
 
 def test_a_fit_in_json_prints_one_object_and_nothing_else(run, asked, run_path: Path, tmp_path: Path) -> None:
