@@ -195,8 +195,10 @@ def test_parts_are_in_the_order_of_their_numbers() -> None:
 def test_a_figure_of_a_few_groups_says_that_it_ignores_clustering() -> None:
     few = predictions_of([0, 1] * 4, [0.1, 0.9] * 4, groups=("a", "a", "b", "b") * 2)
     assert "ignores clustering" in metrics.interval_notes(few)[0]
-    many = predictions_of([0, 1] * 4, [0.1, 0.9] * 4)
-    assert "resample whole groups" in metrics.interval_notes(many)[0]
+    several = predictions_of([0, 1] * 4, [0.1, 0.9] * 4)
+    assert "less often than 95 times in 100" in metrics.interval_notes(several)[0]
+    many = predictions_of([0, 1] * 9, [0.1, 0.9] * 9)
+    assert metrics.interval_notes(many)[0] == "Intervals resample whole groups (18), 2000 times."
 
 
 @settings(max_examples=40, deadline=None)

@@ -56,6 +56,7 @@ __all__ = [
     "weighted_share",
 ]
 
+FEW_GROUPS: Final = 12  # below it intervals are told to be too narrow, as bench/interval_coverage.py finds
 StatisticOf: TypeAlias = Callable[[Predictions], Statistic]
 
 
@@ -228,4 +229,8 @@ def interval_notes(predictions: Predictions) -> tuple[str, ...]:
         )
     else:
         note = f"Intervals resample whole groups ({resampling.n_groups}), {resampling.n_resamples} times."
+        if resampling.n_groups < FEW_GROUPS:
+            note += (
+                " With so few groups they hold the truth less often than 95 times in 100 (docs/judging.md)."
+            )
     return (note,)
