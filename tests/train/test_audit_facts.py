@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alltrain.audit.correlates import cramers_v, exchange_groups, find_correlates
+from alltrain.audit.correlates import areas_by_rank, cramers_v, exchange_groups, find_correlates, mean_ranks
 from alltrain.audit.file_facts import FileFacts, read_facts
 from alltrain.audit.image_records import ImageRecord, StudyImage, brightest, frame_of
+from alltrain.metrics import weighted_auroc
 
 
 def jpeg(quality: int = 90) -> bytes:
@@ -75,6 +76,15 @@ def test_cramers_v_is_one_when_one_decides_the_other_and_zero_when_independent()
     assert cramers_v(codes, codes, 2, 2) == pytest.approx(1)
     assert cramers_v(codes, np.array([0, 1, 0, 1]), 2, 2) == pytest.approx(0)
     assert cramers_v(codes, np.zeros(4, dtype=np.int64), 2, 2) == 0
+
+
+def test_areas_by_rank_are_those_of_every_report() -> None:
+    rng = np.random.default_rng(3)
+    values, labels = rng.integers(0, 9, 60).astype(float), rng.integers(0, 3, 60)
+    areas = areas_by_rank(mean_ranks(values), labels, 4)
+    for label in range(3):
+        assert areas[label] == pytest.approx(weighted_auroc(labels == label, values)(np.ones((1, 60)))[0])
+    assert areas[3] == 0.5
 
 
 def test_exchanging_groups_keeps_labels_together() -> None:

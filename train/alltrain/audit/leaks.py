@@ -181,13 +181,13 @@ def _shortcuts(probes: Sequence[Probe]) -> list[Leak]:
         of_level = [probe for probe in probes if probe.level == level]
         telling = [(probe.name, probe.grouped) for probe in of_level if probe.tells]
         if telling:
-            sentence = f"The class of every {level} is told without looking at it by {_best_first(telling)}."
+            sentence = f"The class of every {level} is told without any shape by {_best_first(telling)}."
             found.append(Leak("shortcut", sentence, proven=False))
         split = [(probe.name, probe.random) for probe in of_level if probe.tells_the_group]
         known = [(name, judged) for name, judged in split if judged is not None]
         if known:
             sentence = (
-                f"Where folds split groups, the class of every {level} is told without looking at it by "
+                f"Where folds split groups, the class of every {level} is told without any shape by "
                 f"{_best_first(known)}: figures from random folds mean nothing here."
             )
             found.append(Leak("group-shortcut", sentence, proven=False))

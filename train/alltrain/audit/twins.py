@@ -63,7 +63,7 @@ class TwinKind(StrEnum):
     FILE = "same file"
     PIXELS = "same pixels"
     NEAR = "near duplicate"
-    AUGMENTED = "changed copy"
+    AUGMENTED = "changed copy or retake"
 
 
 @dataclass(frozen=True, slots=True)
