@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from alltrain.batches import Shown
     from alltrain.training_step import TrainingStep
 
-PREDICTION_BATCH: Final = 128
+PREDICTION_BATCH: Final = 256  # fewer, and asking costs more than answering
 _LOSS: Final = 1  # column of validation loss in a course
 
 
@@ -192,13 +192,15 @@ class Trainer:
             on_epoch,
             callbacks,
         )
-        standing = self._run(course)
+        model = self._new_network(recipe.seed)
+        standing = self._run(course, self._rehearsed_weights or tuple(model.get_weights()))
         epochs = tuple(Epoch(*map(float, row)) for row in standing.course)
         weights = standing.best
         if self._rehearsed_weights is not None:
             share = share_of_study(train.size, recipe.rehearsal_worth)
             weights = between(_as_weights(self._rehearsed_weights), _as_weights(weights), share)
-        return Fitted(self._with_weights(weights), epochs, standing.best_epoch)
+        model.set_weights(weights)
+        return Fitted(model, epochs, standing.best_epoch)
 
     def _rehearse(
         self,
@@ -218,14 +220,15 @@ class Trainer:
             checkpoint=checkpoint,
             on_epoch=on_epoch,
         )
-        self._rendered, self._rehearsed_weights = rehearsal, self._run(course).best
+        start = tuple(self._new_network(recipe.seed).get_weights())
+        self._rendered, self._rehearsed_weights = rehearsal, self._run(course, start).best
 
-    def _run(self, course: _Course) -> Standing:
-        """Go through a course from its beginning, or from where its checkpoint stands."""
+    def _run(self, course: _Course, weights: Arrays) -> Standing:
+        """Go through a course from these weights, or from where its checkpoint stands."""
         keras = load_keras()
         from alltrain.batches import Batches
 
-        standing = self._start(course)
+        standing = self._start(course, weights)
         done = len(standing.course)
         if done == course.n_epochs or _has_stalled(standing, course):
             return standing
@@ -252,10 +255,8 @@ class Trainer:
         )
         return watch.standing
 
-    def _start(self, course: _Course) -> Standing:
-        """Where the checkpoint stands, or the beginning: weights of the seed's own, or rehearsed ones."""
-        load_keras().utils.set_random_seed(course.recipe.seed)
-        weights = self._rehearsed_weights or tuple(self._build(self._n_labels).get_weights())
+    def _start(self, course: _Course, weights: Arrays) -> Standing:
+        """Where the checkpoint stands, or the beginning: these weights."""
         self._step.start(weights, course.peak, course.n_epochs * course.n_batches)
         found = course.checkpoint.read() if course.checkpoint else None
         if found is None:
@@ -276,10 +277,10 @@ class Trainer:
     def _all_shown(self, rendered: Rehearsal, n_a_batch: int) -> "Shown":
         return self._shown(rendered.patches, rendered.labels, np.arange(rendered.labels.size), n_a_batch)
 
-    def _with_weights(self, weights: Arrays) -> "keras.Model":
-        model = self._build(self._n_labels)
-        model.set_weights(weights)
-        return model
+    def _new_network(self, seed: int) -> "keras.Model":
+        """A network with the weights that this seed gives it."""
+        load_keras().utils.set_random_seed(seed)
+        return self._build(self._n_labels)
 
 
 class _Watch:

@@ -5,14 +5,31 @@ function of its inputs. It is written in `keras.ops` alone and works on a batch 
 wherever the network runs. The training model holds it; the network that is saved never sees it.
 """
 
+from math import log
 from typing import Final
 
 import keras
+import numpy as np
 from keras import ops
 
 from alledge.illumination import PLASMA_LEVEL
+from alledge.patches import PATCH_PX
+from alledge.types import F32
 
-_FOCUS_REACH_PX: Final = 2  # a blurred pixel sees two neighbours either way
+_BLACK: Final = 1e-12  # what a channel without any light counts as: too dense for any stain to show
+
+
+def _neighbours(distance_px: int) -> F32:
+    """(S, S) float32: row r counts the pixels at a distance from pixel r, reflected at the edge."""
+    counts = np.zeros((PATCH_PX, PATCH_PX), dtype=np.float32)
+    for pixel in range(PATCH_PX):
+        for other in (pixel - distance_px, pixel + distance_px):
+            last = PATCH_PX - 1
+            counts[pixel, last - abs(last - abs(other))] += 1
+    return counts
+
+
+_OWN, _FIRST, _SECOND = np.eye(PATCH_PX, dtype=np.float32), _neighbours(1), _neighbours(2)
 
 
 class Vary(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
@@ -56,17 +73,11 @@ def _placed(patches: keras.KerasTensor, placement: keras.KerasTensor) -> keras.K
 
 
 def _defocused(patches: keras.KerasTensor, shares: keras.KerasTensor) -> keras.KerasTensor:
-    """Each pixel mixed with its neighbours, along columns and then along rows."""
-    first, second = (ops.reshape(shares[:, k], (-1, 1, 1, 1)) for k in range(2))
-    own = 1 - 2 * first - 2 * second
-    side = patches.shape[1]
-    for axis in (1, 2):
-        widths = [(0, 0)] * 4
-        widths[axis] = (_FOCUS_REACH_PX, _FOCUS_REACH_PX)
-        wide = ops.pad(patches, widths, mode="reflect")
-        at = [wide[:, k : k + side] if axis == 1 else wide[:, :, k : k + side] for k in range(5)]
-        patches = own * at[2] + first * (at[1] + at[3]) + second * (at[0] + at[4])
-    return patches
+    """Each pixel mixed with its neighbours, along columns and then along rows, as two matrix products."""
+    first, second = (ops.reshape(shares[:, k], (-1, 1, 1)) for k in range(2))
+    mixing = (1 - 2 * first - 2 * second) * _OWN + first * _FIRST + second * _SECOND  # (N, S, S)
+    down = ops.matmul(mixing, ops.reshape(patches, (-1, PATCH_PX, PATCH_PX * 3)))
+    return ops.matmul(ops.expand_dims(mixing, 1), ops.reshape(down, (-1, PATCH_PX, PATCH_PX, 3)))
 
 
 def _stained(
@@ -74,11 +85,10 @@ def _stained(
 ) -> keras.KerasTensor:
     """Optical density multiplied by `exponents`, each channel its own; empty plasma put at `plasma`.
 
-    Density is -log(light / PLASMA_LEVEL), so multiplied density is light raised to a power.
+    Density is -log(light / PLASMA_LEVEL), so multiplied density is light raised to a power. Pure black
+    is so dense that it stays black, to less than half a level.
     """
-    exponents, plasma = ops.reshape(exponents, (-1, 1, 1, 3)), ops.reshape(plasma, (-1, 1, 1, 1))
-    light = ops.log(ops.maximum(patches, 1.0)) - ops.log(float(PLASMA_LEVEL))
-    stained = ops.minimum(plasma * ops.exp(exponents * light), 255.0)
-    # A product with ones sums the channels far faster than a reduction over an axis of three.
-    sums = ops.matmul(patches, ops.ones((3, 3)))
-    return stained * ops.minimum(sums, 1.0)  # 0 where all three are pure black, else 1
+    offset = ops.log(plasma) - exponents * log(PLASMA_LEVEL)
+    exponents, offset = (ops.reshape(given, (-1, 1, 1, 3)) for given in (exponents, offset))
+    stained = ops.exp(exponents * ops.log(ops.maximum(patches, _BLACK)) + offset)
+    return ops.minimum(stained, 255.0)
