@@ -3,13 +3,11 @@
     recognise -> read the study -> groups -> scale of every image -> patches of every image -> PatchSet
 
 What can be refused from names alone is refused before any pixel is read. Images are read twice, once for
-their scale and once for their cells, so that only patches are ever held in memory.
+their scale and once for their cells, so that only patches are ever held in memory, each of them once.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
@@ -25,6 +23,7 @@ from alltrain.datasets.folder import DataFolder
 from alltrain.datasets.groups import GroupedImages, assign_groups
 from alltrain.datasets.labels import order_labels, positive_among
 from alltrain.datasets.matching import NO_TALLY
+from alltrain.datasets.parallel import PatchStore, in_parallel
 from alltrain.datasets.registry import open_data, recognise
 from alltrain.datasets.scale import Measured, Scales, are_crops, settle_scales
 from alltrain.datasets.study import CropOrField, LabelledImage, Study
@@ -35,16 +34,19 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 PHANTOM_NOTE: Final = "Rendered phantom images: they say nothing about clinical performance."
 
-_T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CutStudy:
-    """A dataset cut into patches, with what each image told about the finder. images: in study order."""
+    """A dataset cut into patches, with what each image told about the finder.
+
+    images: in study order, their patches taken out. patches: (N, 50, 50, 3) uint8 RGB of all cells, in order.
+    """
 
     study: Study
     images: tuple[ImageCells, ...]
+    patches: U8
     grouped: bool
     notes: tuple[str, ...]
 
@@ -80,12 +82,22 @@ def cut_study(
     steps = _Steps(2 * len(study.images), progress)
     # Without real groups the image is no pool of its own.
     asked = grouped.images if grouped.grouped else study.images
-    measured = list(_in_parallel(measure_image, asked, steps))
+    measured = list(steps.count(in_parallel(measure_image, asked)))
     scales = settle_scales(measured)
     jobs = list(zip(_settled(grouped.images, measured, scales), scales.pixel_um, strict=True))
-    images = tuple(_in_parallel(lambda job: cut_image(*job), jobs, steps))
+    images, patches = _stored(steps.count(in_parallel(lambda job: cut_image(*job), jobs)))
     notes = (*study.notes, *_grouping_notes(study, grouped), *_counted_notes(images, scales))
-    return CutStudy(study, images, grouped.grouped, notes)
+    return CutStudy(study, images, patches, grouped.grouped, notes)
+
+
+def _stored(images: Iterator[ImageCells]) -> tuple[tuple[ImageCells, ...], U8]:
+    """All images without their patches, and their patches in one array."""
+    store, none = PatchStore(), np.empty((0, PATCH_PX, PATCH_PX, 3), dtype=np.uint8)
+    emptied = []
+    for image in images:
+        store.add(_patches(image))
+        emptied.append(replace(image, patches=none))
+    return tuple(emptied), store.take()
 
 
 def to_patch_set(cut: CutStudy) -> PatchSet:
@@ -101,7 +113,7 @@ def to_patch_set(cut: CutStudy) -> PatchSet:
         )
     names = order_labels(cell.label for _, cell in cells)
     return PatchSet(
-        patches=np.concatenate([_patches(image) for image in cut.images]),
+        patches=cut.patches,
         labels=np.array([names.index(cell.label) for _, cell in cells], dtype=np.int64),
         label_names=names,
         positive_labels=positive_among(names),
@@ -142,12 +154,10 @@ class _Steps:
         if self._progress is not None:
             self._progress(self._done, self._total)
 
-
-def _in_parallel(work: Callable[[_T], _R], items: Sequence[_T], steps: _Steps) -> Iterator[_R]:
-    """Results in order, from threads: OpenCV and numpy let go of the interpreter while they work."""
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for result in pool.map(work, items):
-            steps.step()
+    def count(self, results: Iterator[_R]) -> Iterator[_R]:
+        """The same results, each a step."""
+        for result in results:
+            self.step()
             yield result
 
 
