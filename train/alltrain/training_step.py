@@ -18,7 +18,6 @@ from alledge.patches import PATCH_PX
 from alltrain.augmentation import N_PARAMETERS, Augmentation, n_blurred
 from alltrain.checkpoint import Arrays
 from alltrain.precision import FLOAT32, optimiser_at, twin_at
-from alltrain.rewiring import rectified_behind_pooling
 from alltrain.varying import Vary
 
 STEPS_AT_ONCE: Final = 8
@@ -30,8 +29,7 @@ _LAST_RATE: Final = 0.05  # of the peak
 class TrainingStep:
     """A network and the graph that fits it.
 
-    network: the plain network's twin, wired to train faster (rewiring.py) and at a precision (precision.py);
-    float32 logits, weights in the same order.
+    network: the plain network, or its twin at a precision (precision.py); float32 logits.
     model: takes what `batches.Batches` gives.
     """
 
@@ -45,7 +43,7 @@ class TrainingStep:
         label_smoothing: float,
         precision: str = FLOAT32,
     ) -> None:
-        self.network = network = twin_at(rectified_behind_pooling(network), precision)
+        self.network = network = twin_at(network, precision)
         patches = keras.Input((PATCH_PX, PATCH_PX, 3), dtype="uint8", name="patches")
         parameters = keras.Input((N_PARAMETERS,), name="parameters")
         varied = Vary(n_blurred(batch_size, augmentation))([patches, parameters])

@@ -6,7 +6,6 @@ wherever the network runs. The training model holds it; the network that is save
 """
 
 from math import log
-from typing import Final
 
 import keras
 import numpy as np
@@ -15,8 +14,6 @@ from keras import ops
 from alledge.illumination import PLASMA_LEVEL
 from alledge.patches import PATCH_PX
 from alledge.types import F32
-
-_BLACK: Final = 1e-12  # what a channel without any light counts as: too dense for any stain to show
 
 
 def _neighbours(distance_px: int) -> F32:
@@ -85,10 +82,12 @@ def _stained(
 ) -> keras.KerasTensor:
     """Optical density multiplied by `exponents`, each channel its own; empty plasma put at `plasma`.
 
-    Density is -log(light / PLASMA_LEVEL), so multiplied density is light raised to a power. Pure black
-    is so dense that it stays black, to less than half a level.
+    Density is -log(light / PLASMA_LEVEL), so multiplied density is light raised to a power. Pure black has
+    density without end and stays black.
     """
     offset = ops.log(plasma) - exponents * log(PLASMA_LEVEL)
-    exponents, offset = (ops.reshape(given, (-1, 1, 1, 3)) for given in (exponents, offset))
-    stained = ops.exp(exponents * ops.log(ops.maximum(patches, _BLACK)) + offset)
-    return ops.minimum(stained, 255.0)
+    # A row of a patch is one run of red, green, blue, red, ...: far faster than a last axis of three.
+    exponents, offset = (ops.expand_dims(ops.tile(given, (1, PATCH_PX)), 1) for given in (exponents, offset))
+    light = ops.log(ops.reshape(patches, (-1, PATCH_PX, PATCH_PX * 3)))
+    stained = ops.minimum(ops.exp(exponents * light + offset), 255.0)
+    return ops.reshape(stained, (-1, PATCH_PX, PATCH_PX, 3))
