@@ -77,13 +77,12 @@ def fit(
     blank = blank_card(patch_set, name, fingerprint(patch_set), plan.notes)
     folds = tuple(fit_or_take_up(job, fold, blank) for fold in range(plan.splits.n_folds))
     shipped = fit_or_take_up(job, None, blank)
-    progress("figures and report", 0, 3)
     out_of_fold = judge_out_of_fold(
         patch_set, plan.splits, [model.course.logits for model in folds], [model.card for model in folds]
     )
     verdict = judge(out_of_fold, plan.splits, settings.recipe.seed)
     again = judge_again(asked, job, out_of_fold, verdict)
-    progress("figures and report", 1, 3)
+    progress("figures and report", 0, 2)
     examination = examine(
         patch_set,
         plan.splits,
@@ -92,7 +91,7 @@ def fit(
         lambda fold: run_folder.load_model(out, fold),
         settings.recipe.seed,
     )
-    progress("figures and report", 2, 3)
+    progress("figures and report", 1, 2)
     notes = plan.notes + examination.notes + interval_notes(out_of_fold.predictions)
     notes += _notes_on_calibration((*folds, shipped))
     write_results(
@@ -112,7 +111,7 @@ def fit(
         ),
     )
     unfinished.tidy(out)
-    progress("figures and report", 3, 3)
+    progress("figures and report", 2, 2)
     return Outcome(out, verdict.figures, notes, plan.splits.n_folds, again)
 
 
