@@ -75,36 +75,19 @@ def test_a_fit_that_is_killed_at_random_moments_ends_in_the_same_weights(
     tmp_path: Path, undisturbed: Outcome
 ) -> None:
     out, chance = tmp_path / "run", random.Random(time.time_ns())
-    first, killed = run_until(out, 4, chance.uniform(0, 0.5))  # in the rehearsal, or soon after
+    first, killed = run_until(out, chance.randint(3, 5), chance.uniform(0, 0.4))  # of about 12 lines
     assert killed, first
     second, _ = run_until(out, chance.randint(1, 4), chance.uniform(0, 0.4))
     last, killed = run_until(out, 10_000, 0)
     assert not killed
-    assert not any(line.startswith("rendering") for line in second + last), "rendered again"
     assert weight_hashes(out) == weight_hashes(undisturbed.out)
     for name in ("metrics.json", "predictions.csv", "card.json"):
         assert (out / name).read_bytes() == (undisturbed.out / name).read_bytes()
     assert files_of(out) == files_of(undisturbed.out)
-
-
-def test_nothing_that_was_done_is_done_again(tmp_path: Path, undisturbed: Outcome) -> None:
-    out, told = tmp_path / "run", []
-
-    def fit_until(stop: str) -> None:
-        def interrupt(what: str, done: int, total: int) -> None:
-            told.append(f"{what} {done}")
-            if told[-1] == stop:
-                raise KeyboardInterrupt
-
-        fit(STUDY, out, SETTINGS, resume=True, progress=interrupt)
-
-    for stop in ("learning rendered cells 1", "fold 2 of 2 1"):
-        with pytest.raises(KeyboardInterrupt):
-            fit_until(stop)
-    fit_until("nowhere")
-    ends = {"fold 1 of 2 2", "fold 2 of 2 2", "model to ship 2"}  # told once more, also of an early stop
-    assert not [line for line in told if told.count(line) > 1 + (line in ends)]
-    assert weight_hashes(out) == weight_hashes(undisturbed.out)
+    told = [line for line in first + second + last if line]
+    ends = ("fold 1 of 2 2", "fold 2 of 2 2", "model to ship 2", "figures")  # told at every end of a stage
+    again = [line for line in told if told.count(line) > 1 and not line.startswith(ends)]
+    assert not again, "what was done was done again"
 
 
 def test_a_finished_run_keeps_no_checkpoint_and_no_rendered_patch(undisturbed: Outcome) -> None:
