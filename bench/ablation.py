@@ -33,6 +33,7 @@ from alltrain.models import MODELS
 from alltrain.plan import Settings, plan_splits
 from alltrain.rehearsal import N_FIELDS, Rehearsal, can_rehearse, render_rehearsal
 from alltrain.training import Recipe, Trainer, predict_logits
+from alltrain.variety import MANY_GROUPS, n_groups_of, suited
 
 if TYPE_CHECKING:
     import keras
@@ -42,6 +43,8 @@ FINDINGS = ("all-idb1", "all-idb2")
 KINDS = ("taleqani", "pbc")
 WHITE_CELLS = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 FULL = "full recipe"
+FOR_FEW = Augmentation()
+FOR_MANY = suited(Recipe(), MANY_GROUPS).augmentation
 ONLY_RENDERED = float("inf")  # the worth of a rehearsal that leaves nothing to the real cells
 
 
@@ -60,8 +63,12 @@ ROWS = (
     Row("no rehearsal", {"rehearsal_fields": 0}, FINDINGS),
     Row("no running mean of weights", {"averaging": 0.0}),
     Row("five convolutions instead of seven", {"model": FIVE_CONVOLUTIONS}),
+    Row("recipe for few slides", {"augmentation": FOR_FEW, "least_patches_an_epoch": 512}, KINDS),
+    Row("recipe for many slides", {"augmentation": FOR_MANY, "least_patches_an_epoch": 2048}, FINDINGS),
     Row(
-        "stain varied 0.7 and 0.8 instead of 0.4 and 0.2", {"augmentation": Augmentation(stain=0.7, tint=0.8)}
+        "recipe for many slides, no rehearsal",
+        {"augmentation": FOR_MANY, "least_patches_an_epoch": 2048, "rehearsal_fields": 0},
+        FINDINGS,
     ),
     Row("stain not varied", {"augmentation": Augmentation(stain=0.0, tint=0.0, brightness=0.0)}),
     Row("a third of the rendered fields", {"rehearsal_fields": N_FIELDS // 3}, FINDINGS),
@@ -84,6 +91,11 @@ class Bench:
     def patches_of(self, name: str) -> PatchSet:
         """A set, read once; of a large one without groups, patches chosen at random."""
         return _read(self.data / name, self.n_at_most)
+
+    def recipe_of(self, row: Row, name: str) -> Recipe:
+        """What `alltrain fit` would do with this set, and the change of the row."""
+        recipe = suited(self.recipe, n_groups_of(self.patches_of(name)))
+        return replace(recipe, **row.change)  # type: ignore[arg-type]  # a row names fields of Recipe
 
     def trainer(self, patch_set: PatchSet, recipe: Recipe) -> Trainer:
         """A trainer for this set, rehearsed where `alltrain fit` would rehearse."""
@@ -260,20 +272,24 @@ def words_of(figure: Figure) -> str:
     return f"{figure.value:.3f} ({figure.ci95[0]:.3f} to {figure.ci95[1]:.3f})"
 
 
-def measure(bench: Bench, rows: Iterable[Row], sets: Sequence[str], kept: Kept) -> None:
+def measure(bench: Bench, rows: Iterable[Row], sets: Sequence[str], kept: Kept, across: bool) -> None:
     """Every figure that is not kept already: folds first, then what is judged across sets."""
     for row in rows:
-        recipe = replace(bench.recipe, **row.change)  # type: ignore[arg-type]  # a row names fields of Recipe
         for name in (name for name in row.sets if name in sets):
             if kept.get(row.name, name) is None:
-                auroc, balanced = figures_of(bench, name, recipe)
+                auroc, balanced = figures_of(bench, name, bench.recipe_of(row, name))
                 kept.put(row.name, name, f"{words_of(auroc)} | {words_of(balanced)}")
-        if recipe.rehearsal_fields and kept.get(row.name, "rendered to all-idb2") is None:
-            for column, figure in rendered_to_real(bench, recipe):
-                kept.put(row.name, column, words_of(figure))
-        if set(sets) >= set(KINDS) and kept.get(row.name, "across pbc") is None and FINDINGS[0] in row.sets:
-            for name, (column, figure) in zip(KINDS, real_to_real(bench, recipe), strict=True):
-                kept.put(row.name, f"across {name}", f"{column}: {words_of(figure)}")
+        if across and FINDINGS[0] in row.sets:
+            _measure_across(bench, row.name, bench.recipe_of(row, FINDINGS[0]), kept)
+
+
+def _measure_across(bench: Bench, row: str, recipe: Recipe, kept: Kept) -> None:
+    if recipe.rehearsal_fields and kept.get(row, f"rendered to {FINDINGS[-1]}") is None:
+        for column, figure in rendered_to_real(bench, recipe):
+            kept.put(row, column, words_of(figure))
+    if kept.get(row, f"across {KINDS[-1]}") is None:
+        for name, (column, figure) in zip(KINDS, real_to_real(bench, recipe), strict=True):
+            kept.put(row, f"across {name}", f"{column}: {words_of(figure)}")
 
 
 def tables(bench: Bench, rows: Sequence[Row], sets: Sequence[str], kept: Kept) -> Iterator[str]:
@@ -303,6 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--at-most", type=int, default=1000, help="patches of a set without known groups")
+    parser.add_argument("--within", action="store_true", help="nothing across sets")
     parser.add_argument("--keep", type=Path, help="file of finished figures, read and added to")
     parser.add_argument("--quick", action="store_true", help="so short that the figures mean nothing")
     asked = parser.parse_args(arguments)
@@ -313,7 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     MODELS[FIVE_CONVOLUTIONS] = _five_convolutions
     bench = Bench(asked.data, recipe, 2 if asked.quick else asked.folds, asked.at_most)
     kept, rows = Kept(asked.keep), [ROWS[index] for index in asked.rows]
-    measure(bench, rows, asked.sets, kept)
+    measure(bench, rows, asked.sets, kept, not asked.within)
     for line in tables(bench, rows, asked.sets, kept):
         print(line)
 

@@ -12,6 +12,7 @@ import pytest
 from alltrain.models import MODELS
 from alltrain.rehearsal import N_FIELDS
 from alltrain.training import Recipe
+from alltrain.variety import MANY_GROUPS, suited
 from tests.train.patch_sets import make_patch_set
 
 BENCH = Path(__file__).parents[2] / "bench" / "ablation.py"
@@ -29,12 +30,13 @@ def ablation() -> ModuleType:
 
 
 def test_every_row_but_the_first_differs_from_the_full_recipe(ablation: ModuleType) -> None:
-    full = Recipe(rehearsal_fields=N_FIELDS)
+    few = Recipe(rehearsal_fields=N_FIELDS)
+    many = suited(few, MANY_GROUPS)
     known = {field.name for field in fields(Recipe)}
     assert not ablation.ROWS[0].change
     for row in ablation.ROWS[1:]:
         assert set(row.change) <= known
-        assert replace(full, **row.change) != full
+        assert replace(few, **row.change) != few or replace(many, **row.change) != many
 
 
 def test_what_was_measured_is_not_measured_again(
@@ -49,10 +51,11 @@ def test_what_was_measured_is_not_measured_again(
         return figure, figure
 
     monkeypatch.setattr(ablation, "figures_of", measured)
+    monkeypatch.setattr(ablation, "_read", lambda folder, n_at_most: make_patch_set())
     bench = ablation.Bench(tmp_path, Recipe(), 2, 100)
     for _ in range(2):
         kept = ablation.Kept(tmp_path / "kept.jsonl")
-        ablation.measure(bench, ablation.ROWS[:1], ["all-idb1", "pbc"], kept)
+        ablation.measure(bench, ablation.ROWS[:1], ["all-idb1", "pbc"], kept, across=False)
     assert asked == ["all-idb1", "pbc"]
     assert kept.get(ablation.FULL, "pbc") == "0.750 (0.500 to 1.000) | 0.750 (0.500 to 1.000)"
 

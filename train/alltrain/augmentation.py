@@ -31,7 +31,7 @@ class Augmentation:
     """How far patches are varied.
 
     scale: greatest change of size either way (0.12 is 12 %). stain, tint: greatest change of the
-    logarithm of optical density, of all channels together and of each (0.4 is 0.67 to 1.5 times).
+    logarithm of optical density, of all channels together and of each (0.7 is half to double).
     brightness: greatest change of density itself. shift_um: greatest shift along each axis.
     blur_um: greatest sigma; past 0.45 um a kernel of five pixels cuts it short. blurred_share: of the
     patches of each batch.
@@ -39,8 +39,8 @@ class Augmentation:
 
     scale: float = 0.12
     shift_um: float = 1.0
-    stain: float = 0.4
-    tint: float = 0.2
+    stain: float = 0.7
+    tint: float = 0.8
     brightness: float = 0.08
     blur_um: float = 0.35
     blurred_share: float = 0.25

@@ -59,7 +59,7 @@ class Recipe:
 
     model: str = "smearnet"
     epochs: int = 16
-    least_patches_an_epoch: int = 2048
+    least_patches_an_epoch: int = 512
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3

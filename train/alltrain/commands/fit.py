@@ -65,6 +65,7 @@ def fit(
     from alltrain.rehearsal import N_FIELDS
     from alltrain.run_folder import refuse_taken
     from alltrain.training import Recipe
+    from alltrain.variety import n_groups_of, suited
 
     _require_known("--model", model, MODELS)
     _require_known("--precision", precision, PRECISIONS)
@@ -77,7 +78,6 @@ def fit(
         rehearsal_fields=N_FIELDS if rehearses else 0,
         precision=settle_precision(precision, distribution),
     )
-    settings = Settings(recipe, folds)
     working = working_folder(distribution, out, lambda: refuse_taken(out, resume))
     with _kept_when_interrupted(out), working as folder, Bars() as bars:
         patch_set = load_patches(
@@ -85,6 +85,7 @@ def fit(
             allow_no_groups=no_groups,
             progress=lambda done, total: bars.tell("reading images", done, total),
         )
+        settings = Settings(suited(recipe, n_groups_of(patch_set)), folds)
         admission = admit(data, patch_set, settings, bars.tell, join=join_twins, allow_leaks=allow_leaks)
         outcome = fit_model(
             admission.patch_set,

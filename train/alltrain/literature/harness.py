@@ -26,6 +26,7 @@ from alltrain.literature.table import assemble, judge_system
 from alltrain.literature.timing import measure_speed
 from alltrain.plan import Plan, Settings, plan_splits
 from alltrain.training import Recipe
+from alltrain.variety import n_groups_of
 
 _FORMAT: Final = 1  # of the folder; a comparison of another format cannot be gone on with
 _PERCENT: Final = 100
@@ -156,6 +157,7 @@ def _training_side(job: _Job, system: System, fold: int) -> TrainingSide:
         on_epoch=on_epoch,
         fold=fold,
         is_phantom=patch_set.is_phantom,
+        n_groups=n_groups_of(patch_set),
     )
 
 

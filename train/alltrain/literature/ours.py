@@ -17,6 +17,7 @@ from alltrain.literature.system import FittedSystem, System, TrainingSide
 from alltrain.models import MODELS, count_macs
 from alltrain.rehearsal import N_FIELDS, can_rehearse, render_rehearsal
 from alltrain.training import Recipe, Trainer, predict_logits
+from alltrain.variety import suited
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +51,7 @@ class _Fitter:
     def __call__(self, side: TrainingSide) -> FittedSystem:
         """Fit on one training side; see `System.fit`."""
         epochs = self.recipe.epochs if side.epochs is None else side.epochs
-        recipe = replace(self.recipe, epochs=epochs, seed=side.seed)
+        recipe = suited(replace(self.recipe, epochs=epochs, seed=side.seed), side.n_groups)
         made_for = (recipe, side.label_names, side.positive, side.is_phantom)
         if self._trainer is None or self._made_for != made_for:
             self._trainer, self._made_for = _trainer(recipe, side), made_for

@@ -48,7 +48,7 @@ class TrainingSide:
     positive: indices of the labels that mean leukaemia, empty where unknown. seed: the only source of
     chance, the same for all folds of a comparison; fold: which one this is. epochs: of a network, None for
     its own number. on_epoch: told epochs done (or generations, or settings tried) and how many there are
-    at most. is_phantom: the cells are rendered.
+    at most. is_phantom: the cells are rendered. n_groups: of the whole study.
     """
 
     patches: U8
@@ -62,6 +62,7 @@ class TrainingSide:
     on_epoch: Callable[[int, int], None] | None = None
     fold: int = 0
     is_phantom: bool = False
+    n_groups: int = 1
 
     @property
     def n_labels(self) -> int:
