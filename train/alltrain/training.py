@@ -30,7 +30,6 @@ from alltrain.models import MODELS
 from alltrain.precision import FLOAT32
 from alltrain.rehearsal import Rehearsal
 from alltrain.sampling import class_weights
-from alltrain.sampling import shuffled_batches as shuffled_batches
 
 if TYPE_CHECKING:
     import keras
