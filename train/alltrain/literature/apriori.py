@@ -7,6 +7,7 @@ rule told, and stops where more rules make more errors. The first rule that fits
 that rule, in the words of a morphologist, is the reason.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,7 +15,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from mlxtend.frequent_patterns import apriori, association_rules
+
+with warnings.catch_warnings():  # mlxtend, once imported, would show every DeprecationWarning of the process
+    from mlxtend.frequent_patterns import apriori, association_rules
 
 from alledge.types import F64, I64, U8
 from alltrain.datasets.dataset import MORPHOLOGY
