@@ -131,7 +131,7 @@ def compare(n_patches: int, epochs: int, repeats: int, model: str) -> None:
         f"{model}, {macs / 1e6:.1f} million multiply-accumulates, {n_patches} patches, {os.cpu_count()} cores"
     )
     print(
-        f"validating; batches of {recipe.batch_size}, {epochs} epoch(s), {repeats} turns, {os.cpu_count()} cores"
+        f"batches of {recipe.batch_size}, {epochs} epochs, {repeats} turns; one patch in {HELD_OUT} validates"
     )
     for index, name in enumerate(("alltrain", "bare keras.Model.fit")):
         clock_s, cpu_s = np.median(times[:, index], axis=0)
