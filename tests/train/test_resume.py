@@ -14,7 +14,6 @@ import pytest
 from alledge.errors import RunUnusable
 from alltrain import unfinished
 from alltrain.checkpoint import Checkpoint, Standing
-from alltrain.fit import Outcome, fit
 from alltrain.plan import Settings
 from alltrain.run_folder import load_model, start_run
 from alltrain.training import Recipe
@@ -26,7 +25,8 @@ SETTINGS = Settings(RECIPE, n_folds=2)
 STUDY = make_patch_set(n_groups=2)
 CHILD = """
 from pathlib import Path; import sys
-from tests.train.test_resume import STUDY, SETTINGS, fit
+from alltrain.fit import fit
+from tests.train.test_resume import STUDY, SETTINGS
 def told(what, done, total):
     print(what, done, flush=True)
 fit(STUDY, Path(sys.argv[1]), SETTINGS, resume=True, progress=told)
@@ -49,8 +49,12 @@ def files_of(run: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return fit(STUDY, tmp_path_factory.mktemp("undisturbed") / "run", SETTINGS)
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in one go, in a process of its own too: what tests before it did to this one must not count."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    told, killed = run_until(out, 10_000, 0)
+    assert not killed, told
+    return out
 
 
 def run_until(out: Path, n_told: int, then_s: float) -> tuple[list[str], bool]:
@@ -72,7 +76,7 @@ def run_until(out: Path, n_told: int, then_s: float) -> tuple[list[str], bool]:
 
 
 def test_a_fit_that_is_killed_at_random_moments_ends_in_the_same_weights(
-    tmp_path: Path, undisturbed: Outcome
+    tmp_path: Path, undisturbed: Path
 ) -> None:
     out, chance = tmp_path / "run", random.Random(time.time_ns())
     first, killed = run_until(out, chance.randint(3, 5), chance.uniform(0, 0.4))  # of about 12 lines
@@ -80,19 +84,19 @@ def test_a_fit_that_is_killed_at_random_moments_ends_in_the_same_weights(
     second, _ = run_until(out, chance.randint(1, 4), chance.uniform(0, 0.4))
     last, killed = run_until(out, 10_000, 0)
     assert not killed
-    assert weight_hashes(out) == weight_hashes(undisturbed.out)
+    assert weight_hashes(out) == weight_hashes(undisturbed)
     for name in ("metrics.json", "predictions.csv", "card.json"):
-        assert (out / name).read_bytes() == (undisturbed.out / name).read_bytes()
-    assert files_of(out) == files_of(undisturbed.out)
+        assert (out / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert files_of(out) == files_of(undisturbed)
     told = [line for line in first + second + last if line]
     ends = ("fold 1 of 2 2", "fold 2 of 2 2", "model to ship 2", "figures")  # told at every end of a stage
     again = [line for line in told if told.count(line) > 1 and not line.startswith(ends)]
     assert not again, "what was done was done again"
 
 
-def test_a_finished_run_keeps_no_checkpoint_and_no_rendered_patch(undisturbed: Outcome) -> None:
-    assert not list(undisturbed.out.rglob("*.checkpoint"))
-    kept = unfinished.read_rehearsal(undisturbed.out)
+def test_a_finished_run_keeps_no_checkpoint_and_no_rendered_patch(undisturbed: Path) -> None:
+    assert not list(undisturbed.rglob("*.checkpoint"))
+    kept = unfinished.read_rehearsal(undisturbed)
     assert kept is not None
     assert len(kept.patches) == 0
     assert len(kept.labels) > 0
