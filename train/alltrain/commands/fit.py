@@ -116,7 +116,8 @@ def _kept_when_interrupted(out: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         if out.exists():
             typer.echo(
-                f"Finished models are kept in {out}: go on with the same command and --resume.", err=True
+                f"Finished models and epochs are kept in {out}: go on with the same command and --resume.",
+                err=True,
             )
         raise
 
