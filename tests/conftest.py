@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast an example runs depends on what else the machine does: no test may fail for that.
+settings.register_profile("allscope", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("allscope")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
