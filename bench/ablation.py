@@ -70,6 +70,11 @@ ROWS = (
         FINDINGS,
     ),
     Row(
+        "the same, fitted weights kept",
+        {"augmentation": FOR_MANY, "least_patches_an_epoch": 2048, "rehearsal_worth": 0.0},
+        FINDINGS,
+    ),
+    Row(
         "the same, no rehearsal",
         {"augmentation": FOR_MANY, "least_patches_an_epoch": 2048, "rehearsal_fields": 0},
         FINDINGS,
