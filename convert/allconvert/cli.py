@@ -6,22 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from allconvert.commands.bench import bench
+from allconvert.commands.options import JsonOption
+from allconvert.commands.verify import verify
 from alledge import RESEARCH_USE_ONLY
 from alledge.command_line import new_app, run_app
-from alledge.errors import FidelityRefused, SelfTestFailed
+from alledge.errors import FidelityRefused
 
 if TYPE_CHECKING:
-    from allconvert.bench import Latency
     from allconvert.delivery import Destination
     from allconvert.fidelity import Change
     from allconvert.quantise import Proof
-    from allconvert.verify import Check
 
 app = new_app(f"Float model in, verified int8 model file out. {RESEARCH_USE_ONLY}")
-ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL.tflite", help="A file from `allconvert quantize`.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print figures as JSON, nothing else.")]
+for command in (verify, bench):
+    app.command()(command)
 
 
 @app.callback()
@@ -63,46 +62,6 @@ def quantize(
     deliver(destination, data, page, record)
     if not as_json:
         _tell_proof(proof, destination, len(data))
-
-
-@app.command()
-def verify(model: ModelArgument, as_json: JsonOption = False) -> None:
-    """Run the golden vectors on each installed runtime and kernel set; exit 1 when one answers wrongly."""
-    from allconvert.verify import check_everywhere
-    from alledge.model_file import read_model
-
-    checks = check_everywhere(read_model(model))
-    if as_json:
-        typer.echo(json.dumps([check.as_json() for check in checks]))
-    else:
-        _tell_checks(checks)
-    failed = [f"{check.runtime} {check.version} ({check.kernels})" for check in checks if not check.passed]
-    if failed:
-        raise SelfTestFailed(
-            f"{model} answers its golden vectors wrongly on {', '.join(failed)}.",
-            "Do not use it there; install another version of the runtime.",
-        )
-
-
-@app.command()
-def bench(
-    model: ModelArgument,
-    n: Annotated[int, typer.Option(min=20, max=100_000, help="Patches to time in each row.")] = 500,
-    as_json: JsonOption = False,
-) -> None:
-    """Time one patch on each runtime, kernel set and number of threads of this machine."""
-    from allconvert.bench import measure_everywhere
-    from alledge.model_file import read_model
-
-    rows = []
-    if not as_json:
-        typer.echo(_bench_header())
-    for row in measure_everywhere(read_model(model), n):
-        rows.append(row.as_json())
-        if not as_json:
-            typer.echo(_bench_line(row))
-    if as_json:
-        typer.echo(json.dumps(rows))
 
 
 def _prove(run: Path, destination: "Destination", margin: float) -> tuple["Proof", bytes | None]:
@@ -148,27 +107,6 @@ def _tell_change(change: "Change") -> None:
     )
     if not change.is_supported:
         typer.echo(f"    too few to show a margin of {change.margin}: about {change.n_needed} would do")
-
-
-def _tell_checks(checks: tuple["Check", ...]) -> None:
-    typer.echo(f"{'runtime':<24}{'kernels':<12}{'differ':>10}{'largest':>9}{'calls':>7}  verdict")
-    for check in checks:
-        differ = f"{check.n_different}/{check.n}"
-        typer.echo(
-            f"{check.runtime + ' ' + check.version:<24}{check.kernels:<12}{differ:>10}{check.largest_step:>9}"
-            f"{check.n_changed_calls:>7}  {'passed' if check.passed else 'FAILED'}"
-        )
-
-
-def _bench_header() -> str:
-    return f"{'runtime':<24}{'kernels':<26}{'threads':>7}{'p50 ms':>10}{'p99 ms':>10}{'times faster':>14}"
-
-
-def _bench_line(row: "Latency") -> str:
-    return (
-        f"{row.runtime + ' ' + row.version:<24}{row.kernels:<26}{row.n_threads:>7}"
-        f"{row.p50_ms:>10.3f}{row.p99_ms:>10.3f}{row.times_faster:>14.1f}"
-    )
 
 
 def main() -> None:
