@@ -1,0 +1,19 @@
+"""Options that several commands share, told once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", "-m", help="A .tflite from `allconvert quantize`; without it cells are only found."
+    ),
+]
+PixelOption = Annotated[
+    float | None,
+    typer.Option(
+        "--pixel-um", min=0.005, max=5.0, help="Micrometres a pixel. Default: measured on the red cells."
+    ),
+]
