@@ -76,6 +76,8 @@ def fit_network(recipe: NetworkRecipe, side: TrainingSide) -> FittedNetwork:
     The same side, recipe and seed give the same weights on the same machine.
     """
     keras = load_keras()
+    # Graphs and optimisers of the networks before: fifteen rows grew to 4 GB, a workstation's all.
+    keras.utils.clear_session()
     keras.utils.set_random_seed(side.seed + 1 + side.fold)
     rng = np.random.default_rng([side.seed, side.fold])
     patches = side.patches if recipe.prepare is None else recipe.prepare(side.patches)
