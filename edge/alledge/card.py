@@ -18,6 +18,8 @@ from alledge.patches import PATCH_PX, PATCH_UM
 from alledge.strict_json import Json, JsonObject, field_wrong, parse_object
 
 FORMAT_VERSION: Final = 1
+# What a layer may compute in when it is named as an exception, and the types that its tensors then have.
+PRECISIONS: Final[Mapping[str, str]] = {"16x8": "int16", "float32": "float32"}
 INTENDED_USE: Final = (
     "Research use only. Sorts single white cells of stained peripheral blood smears for a haematologist "
     "to look at; it supports their judgement and never replaces it."
@@ -35,12 +37,26 @@ class PatchContract:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedException:
+    """A layer that is no int8, named so that a file cannot be anything else in secret.
+
+    layer: its name in the float network. precision: one of `PRECISIONS`. tensors: names of all tensors in
+    the flatbuffer that are therefore no int8; a device takes no others.
+    """
+
+    layer: str
+    precision: str
+    tensors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Quantisation:
     """real = scale x (integer - zero point), at both ends, and what the ranges were measured on.
 
     The integers that go in are the grey levels of the patch: their scale is 1, and the zero point is the
     grey level that the network takes for nothing.
     representative_sha256: hash of the training patches that set the ranges, in their order.
+    exceptions: layers that are no int8; empty for a network that is int8 all through.
     """
 
     method: str
@@ -50,6 +66,7 @@ class Quantisation:
     output_zero_point: int
     n_representative: int
     representative_sha256: str
+    exceptions: tuple[NamedException, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +175,20 @@ def _quantisation_from(fields: JsonObject | None) -> Quantisation | None:
         output_zero_point=fields.integer("output_zero_point"),
         n_representative=fields.integer("n_representative"),
         representative_sha256=fields.text("representative_sha256"),
+        exceptions=tuple(_exception_from(child) for child in fields.children_if_any("exceptions")),
     )
     fields.finish()
     return quantisation
+
+
+def _exception_from(fields: JsonObject) -> NamedException:
+    exception = NamedException(
+        layer=fields.text("layer"),
+        precision=fields.text("precision"),
+        tensors=fields.texts("tensors"),
+    )
+    fields.finish()
+    return exception
 
 
 def _familiarity_from(fields: JsonObject | None) -> Familiarity | None:
@@ -245,6 +273,12 @@ def _check_quantisation(quantisation: Quantisation) -> None:
         raise field_wrong("quantisation.output_zero_point", "-128 to 127", quantisation.output_zero_point)
     if quantisation.n_representative < 1:
         raise field_wrong("quantisation.n_representative", "1 or more", quantisation.n_representative)
+    for exception in quantisation.exceptions:
+        if exception.precision not in PRECISIONS:
+            expected = " or ".join(PRECISIONS)
+            raise field_wrong("quantisation.exceptions.precision", expected, exception.precision)
+        if not exception.layer or not exception.tensors:
+            raise field_wrong("quantisation.exceptions", "a layer and its tensors", exception.layer)
 
 
 def _check_familiarity(familiarity: Familiarity) -> None:

@@ -98,13 +98,27 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the graph. inputs, outputs: indices into its tensors; -1 for an input left out."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """The first subgraph of a TFLite model."""
+    """The first subgraph of a TFLite model. operations: in the order in which they run."""
 
     tensors: tuple[Tensor, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    operators: Mapping[str, int]
+    operations: tuple[Operation, ...]
+
+    @property
+    def operators(self) -> dict[str, int]:
+        """How many operations there are of each name, names in order."""
+        return dict(sorted(Counter(operation.name for operation in self.operations).items()))
 
     @property
     def float_tensors(self) -> tuple[Tensor, ...]:
@@ -198,13 +212,38 @@ def _read(buffer: _Buffer) -> Graph:
     stored = [buffer.vector(entry, 0)[1] for entry in buffer.tables(model, 4)]
     subgraph = buffer.tables(model, 2)[0]
     tensors = tuple(_tensor(buffer, table, stored) for table in buffer.tables(subgraph, 0))
-    operators = Counter(codes[buffer.number(table, 0, "<I")] for table in buffer.tables(subgraph, 3))
+    operations = tuple(_operation(buffer, table, codes) for table in buffer.tables(subgraph, 3))
     return Graph(
         tensors=tensors,
-        inputs=tuple(tensors[index] for index in buffer.integers(subgraph, 1)),
-        outputs=tuple(tensors[index] for index in buffer.integers(subgraph, 2)),
-        operators=dict(sorted(operators.items())),
+        inputs=tuple(tensors[_within(index, tensors)] for index in buffer.integers(subgraph, 1)),
+        outputs=tuple(tensors[_within(index, tensors)] for index in buffer.integers(subgraph, 2)),
+        operations=tuple(_checked(operation, tensors) for operation in operations),
     )
+
+
+def _operation(buffer: _Buffer, table: int, codes: list[str]) -> Operation:
+    return Operation(
+        name=codes[buffer.number(table, 0, "<I")],
+        inputs=buffer.integers(table, 1),
+        outputs=buffer.integers(table, 2),
+    )
+
+
+def _checked(operation: Operation, tensors: tuple[Tensor, ...]) -> Operation:
+    """The operation, whose tensors all exist; an input may be left out (-1)."""
+    for index in operation.inputs:
+        if index != -1:
+            _within(index, tensors)
+    for index in operation.outputs:
+        _within(index, tensors)
+    return operation
+
+
+def _within(index: int, tensors: tuple[Tensor, ...]) -> int:
+    # A negative index would count from the end; in a file it is damage.
+    if not 0 <= index < len(tensors):
+        raise IndexError(index)
+    return index
 
 
 def _tensor(buffer: _Buffer, table: int, stored: list[int]) -> Tensor:

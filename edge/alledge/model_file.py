@@ -11,7 +11,7 @@ It guards against damage and mix-ups; it is no signature, whoever edits a file c
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,9 +19,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from alledge.card import Card
+from alledge.card import PRECISIONS, Card, NamedException
 from alledge.errors import ModelDamaged, ModelLabelsDiffer, ModelNotInt8, ModelUnreadable, PathUnusable
-from alledge.flatbuffer import IDENTIFIER, Graph, read_graph
+from alledge.flatbuffer import FLOAT_TYPES, IDENTIFIER, Graph, Tensor, read_graph
 from alledge.patches import PATCH_PX
 from alledge.types import I8, U8, ModelIdentity
 
@@ -35,6 +35,10 @@ ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 MAX_FILE_BYTES: Final = 64 * 2**20
 MAX_CARD_BYTES: Final = 2**20
 MAX_GOLDEN_BYTES: Final = 64 * 2**20
+WEIGHTED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+FOREIGN: Final = "CUSTOM"  # operations outside TFLite's own kernels, flex ones among them
+# int32 and int64: biases and shapes. bool and others have no place in a network of this kind.
+KNOWN_TYPES: Final = frozenset({"uint8", "int8", "int16", "int32", "int64"}) | FLOAT_TYPES
 CONVERT: Final = "Convert the run with `allconvert quantize RUN --out MODEL.tflite`."
 COPY_AGAIN: Final = "Copy it again from where it came, or convert the run again."
 
@@ -121,9 +125,8 @@ def pack_model(flatbuffer: bytes, card: Card, golden: Golden) -> bytes:
 
 def require_int8(graph: Graph, card: Card, source: str) -> None:
     """Hold the network to the contract: uint8 patch in, int8 logits out, integers between, one a label."""
-    precision = precision_of(graph)
-    if precision != "int8":
-        raise ModelNotInt8(f"{source} is a {precision} model, not full-integer int8.", CONVERT)
+    exceptions = card.quantisation.exceptions if card.quantisation is not None else ()
+    require_only_named(graph, exceptions, source)
     side = card.patch.px
     if [(tensor.type, tensor.shape) for tensor in graph.inputs] != [("uint8", (1, side, side, 3))]:
         raise ModelNotInt8(f"{source} does not take one uint8 patch of {side} x {side} x 3.", CONVERT)
@@ -134,7 +137,57 @@ def require_int8(graph: Graph, card: Card, source: str) -> None:
             f"{source} gives {graph.outputs[0].shape[-1]} logits but its card has {len(card.labels)} labels.",
             CONVERT,
         )
+    _require_int8_layers(graph, exceptions, source)
     _require_same_quantisation(graph, card, source)
+
+
+def require_only_named(graph: Graph, exceptions: Sequence[NamedException], source: str) -> None:
+    """Raise ModelNotInt8 unless all is int8, exceptions aside, and every exception is as it is named.
+
+    One tensor of another type than the card tells is enough, and so is one operation that TFLite's own
+    kernels do not know.
+    """
+    foreign = [name for name in graph.operators if name.startswith(FOREIGN)]
+    if foreign:
+        raise ModelNotInt8(f"{source} needs {', '.join(foreign)}, which no device has.", CONVERT)
+    named = {name: PRECISIONS[entry.precision] for entry in exceptions for name in entry.tensors}
+    stray = [tensor for tensor in wide_tensors(graph) if named.get(tensor.name) != tensor.type]
+    stray += [tensor for tensor in graph.tensors if tensor.type not in KNOWN_TYPES]
+    if stray:
+        kind = precision_of(graph)
+        beside = " beside the layers its card names" if exceptions else ""
+        raise ModelNotInt8(
+            f"{source} is a {kind} model, not full-integer int8: {stray[0].name.split(';')[0]} is "
+            f"{stray[0].type}{beside}.",
+            CONVERT,
+        )
+
+
+def _require_int8_layers(graph: Graph, exceptions: Sequence[NamedException], source: str) -> None:
+    """Every convolution and dense layer that no exception names is int8 in, weights and out; one at least."""
+    named = {name for exception in exceptions for name in exception.tensors}
+    n_int8 = 0
+    for operation in graph.operations:
+        if operation.name not in WEIGHTED or not operation.outputs:
+            continue
+        result = graph.tensors[operation.outputs[0]]
+        if result.name in named:
+            continue
+        types = [graph.tensors[index].type for index in (*operation.inputs[:2], operation.outputs[0])]
+        if types != ["int8", "int8", "int8"]:
+            raise ModelNotInt8(
+                f"{source} is no int8 model: {operation.name} {result.name.split(';')[0]} computes "
+                f"{' x '.join(types[:2])} to {types[2]}.",
+                CONVERT,
+            )
+        n_int8 += 1
+    if not n_int8:
+        raise ModelNotInt8(f"{source} has no layer in int8.", CONVERT)
+
+
+def wide_tensors(graph: Graph) -> tuple[Tensor, ...]:
+    """Tensors that an int8 network has not: floating-point and 16-bit ones."""
+    return tuple(tensor for tensor in graph.tensors if tensor.type in FLOAT_TYPES or tensor.type == "int16")
 
 
 def precision_of(graph: Graph) -> str:

@@ -134,6 +134,15 @@ class JsonObject:
         field, value = self._take(name)
         return None if value is None else JsonObject(value, field)
 
+    def children_if_any(self, name: str) -> "tuple[JsonObject, ...]":
+        """A list of objects, whose own fields are taken one by one; none where older files lack the field."""
+        if name not in self._left:
+            return ()
+        field, value = self._take(name)
+        if not isinstance(value, list):
+            raise field_wrong(field, "a list of objects", value)
+        return tuple(JsonObject(item, f"{field}[{index}]") for index, item in enumerate(value))
+
     def finish(self) -> None:
         """Raise ModelUnreadable when a field is left that nobody asked for."""
         if self._left:
