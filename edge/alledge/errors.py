@@ -6,10 +6,13 @@ One base class, two families by exit status, one small class for each rule broke
     ├── InputError (exit 2: what was given is wrong)
     │   ├── ImageUnreadable, FolderEmpty, PathUnusable, CameraUnavailable
     │   ├── DatasetUnrecognised, DatasetTooSmall, OneClassOnly, GroupsMissing, RunUnusable
-    │   └── ModelUnreadable, ModelDamaged, ModelNotInt8, ModelLabelsDiffer, RuntimeMissing
+    │   ├── ModelUnreadable, ModelDamaged, ModelNotInt8, ModelLabelsDiffer, RuntimeMissing
+    │   └── JournalForeign, JournalTooNew, SlideUnknown
     └── RefusedError (exit 1: the work was done and did not pass)
         ├── FidelityRefused, SelfTestFailed, LeakProven
-        └── StorageFailed
+        ├── StorageFailed
+        ├── JournalUnavailable: JournalFull, JournalReadOnly, JournalIoFailed, JournalBusy
+        └── JournalDamaged, LogBroken
 
 Third-party errors are translated into these at one boundary per library, so the command line
 never shows a traceback for something that a person can fix.
@@ -128,6 +131,24 @@ class RuntimeMissing(InputError):
     code = "runtime-missing"
 
 
+class JournalForeign(InputError):
+    """A file that should be a journal is something else."""
+
+    code = "journal-foreign"
+
+
+class JournalTooNew(InputError):
+    """A journal was written by a newer version than this one."""
+
+    code = "journal-too-new"
+
+
+class SlideUnknown(InputError):
+    """The journal has no slide, field or cell of that number."""
+
+    code = "slide-unknown"
+
+
 class FidelityRefused(RefusedError):
     """The int8 model is not as good as the float model."""
 
@@ -150,3 +171,45 @@ class StorageFailed(RefusedError):
     """A file could not be written whole: disk full, read-only, or no permission."""
 
     code = "storage-failed"
+
+
+class JournalUnavailable(RefusedError):
+    """The journal cannot be written now; nothing of the attempt is in it, and trying again later is right."""
+
+    code = "journal-unavailable"
+
+
+class JournalFull(JournalUnavailable):
+    """The disk that holds the journal is full."""
+
+    code = "journal-full"
+
+
+class JournalReadOnly(JournalUnavailable):
+    """The journal, its folder or its disk is read-only."""
+
+    code = "journal-read-only"
+
+
+class JournalIoFailed(JournalUnavailable):
+    """The disk that holds the journal answers with errors."""
+
+    code = "journal-io"
+
+
+class JournalBusy(JournalUnavailable):
+    """Another process holds the journal for writing."""
+
+    code = "journal-busy"
+
+
+class JournalDamaged(RefusedError):
+    """The journal's file is no longer a whole database."""
+
+    code = "journal-damaged"
+
+
+class LogBroken(RefusedError):
+    """What the journal holds is not what was written: changed, deleted, inserted, reordered or cut off."""
+
+    code = "log-broken"
