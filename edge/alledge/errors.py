@@ -7,9 +7,11 @@ One base class, two families by exit status, one small class for each rule broke
     │   ├── ImageUnreadable, FolderEmpty, PathUnusable, CameraUnavailable
     │   ├── DatasetUnrecognised, DatasetTooSmall, OneClassOnly, GroupsMissing, RunUnusable
     │   ├── ModelUnreadable, ModelDamaged, ModelNotInt8, ModelLabelsDiffer, RuntimeMissing
-    │   └── JournalForeign, JournalTooNew, SlideUnknown
+    │   ├── JournalForeign, JournalTooNew, SlideUnusable
+    │   └── CalibrationMissing, CalibrationDamaged
     └── RefusedError (exit 1: the work was done and did not pass)
         ├── FidelityRefused, SelfTestFailed, LeakProven
+        ├── CalibrationRefused
         ├── StorageFailed
         ├── JournalUnavailable: JournalFull, JournalReadOnly, JournalIoFailed, JournalBusy
         └── JournalDamaged, LogBroken
@@ -143,10 +145,22 @@ class JournalTooNew(InputError):
     code = "journal-too-new"
 
 
-class SlideUnknown(InputError):
-    """The journal has no slide, field or cell of that number."""
+class SlideUnusable(InputError):
+    """The journal has no slide, field or cell of that number, or the slide is closed."""
 
-    code = "slide-unknown"
+    code = "slide-unusable"
+
+
+class CalibrationMissing(InputError):
+    """There is no calibration where one is needed."""
+
+    code = "calibration-missing"
+
+
+class CalibrationDamaged(InputError):
+    """A calibration was altered since it was written, or was never one."""
+
+    code = "calibration-damaged"
 
 
 class FidelityRefused(RefusedError):
@@ -165,6 +179,12 @@ class LeakProven(RefusedError):
     """A study has the same picture, cell or group on both sides of a fold."""
 
     code = "leak-proven"
+
+
+class CalibrationRefused(RefusedError):
+    """A picture shown to `alledge calibrate` is not what the step needs."""
+
+    code = "calibration-refused"
 
 
 class StorageFailed(RefusedError):

@@ -107,6 +107,10 @@ class Verdict(StrEnum):
     SATURATED = "saturated"
     NO_SMEAR = "no smear"
     NOT_A_SMEAR = "not a smear"
+    TOO_THICK = "cells overlap too much"
+    STAIN_UNLIKE_TRAINING = "stain unlike training"
+    LIGHT_CHANGED = "illumination changed"
+    NOT_CALIBRATED = "calibration does not fit"
 
 
 @dataclass(frozen=True, slots=True)

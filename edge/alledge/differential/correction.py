@@ -6,8 +6,9 @@ model of 94 % specificity finds six in a hundred; the correction takes them away
 
 Se and Sp were measured themselves, on some hundred cells, and are not exact. The interval of Lang and
 Reiczigel (Prev Vet Med 2014, 113:13) counts that in; it is approximate, so it is never taken narrower than
-the exact one for known rates (Reiczigel et al., Epidemiol Infect 2010, 138:1674). Their effective numbers of cells are read off the
-intervals that the card gives: cells of one slide resemble each other, so 300 of them weigh less than 300.
+the exact one for known rates (Reiczigel et al., Epidemiol Infect 2010, 138:1674). The effective numbers of
+cells are read off the intervals that the card gives: cells of one slide resemble each other, so 300 of them
+weigh less than 300.
 """
 
 from collections.abc import Mapping
