@@ -1,112 +1,19 @@
 """The `allconvert` command. TensorFlow is imported when a model is quantised, and only then."""
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
-
 from allconvert.commands.bench import bench
-from allconvert.commands.options import JsonOption
+from allconvert.commands.quantize import quantize
 from allconvert.commands.verify import verify
 from alledge import RESEARCH_USE_ONLY
 from alledge.command_line import new_app, run_app
-from alledge.errors import FidelityRefused
-
-if TYPE_CHECKING:
-    from allconvert.delivery import Destination
-    from allconvert.fidelity import Change
-    from allconvert.quantise import Proof
 
 app = new_app(f"Float model in, verified int8 model file out. {RESEARCH_USE_ONLY}")
-for command in (verify, bench):
+for command in (quantize, verify, bench):
     app.command()(command)
 
 
 @app.callback()
 def allconvert() -> None:
     """Keeps `allconvert` a command with subcommands."""
-
-
-@app.command()
-def quantize(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder from `alltrain fit`.")],
-    out: Annotated[Path, typer.Option(help="The model file to write, NAME.tflite.")],
-    margin: Annotated[
-        float,
-        typer.Option(min=0.0001, max=0.5, help="Greatest loss of sensitivity or specificity, as a share."),
-    ] = 0.01,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace an older file; it is kept as NAME.old.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Quantise a run to int8 and prove it as good as the float model, or refuse (exit 1, no file)."""
-    from allconvert.delivery import deliver, deliver_refusal, plan_destination, set_aside
-
-    destination = plan_destination(out, force)
-    proof, data = _prove(run, destination, margin)
-    from hashlib import sha256
-
-    from allconvert.record import proof_as_json
-    from allconvert.report import render_report
-
-    digest = None if data is None else sha256(data).hexdigest()
-    record, page = proof_as_json(proof, digest), render_report(proof, digest)
-    if as_json:
-        typer.echo(json.dumps(record, ensure_ascii=False))
-    if data is None:
-        report = deliver_refusal(run, page, record)
-        set_aside(destination)
-        raise FidelityRefused(f"The int8 model is refused: {'; '.join(proof.objections)}.", f"See {report}.")
-    deliver(destination, data, page, record)
-    if not as_json:
-        _tell_proof(proof, destination, len(data))
-
-
-def _prove(run: Path, destination: "Destination", margin: float) -> tuple["Proof", bytes | None]:
-    """Read the run and quantise it under a progress bar; an older model steps aside on refusal."""
-    from allconvert.delivery import set_aside
-    from alltrain.backend import load_keras
-    from alltrain.progress import Bars
-    from alltrain.run_folder import read_run
-
-    finished_run = read_run(run)
-    load_keras()
-    from allconvert.quantise import quantise_run
-
-    try:
-        with Bars() as bars:
-            return quantise_run(finished_run, destination.model.stem, margin, bars.tell)
-    except FidelityRefused:
-        set_aside(destination)
-        raise
-
-
-def _tell_proof(proof: "Proof", destination: "Destination", n_bytes: int) -> None:
-    """The verdict in a few lines."""
-    for comparison in proof.comparisons:
-        typer.echo(f"On {comparison.what} ({comparison.n_groups} groups):")
-        agreement = comparison.agreement.value or 0.0
-        flips = ", ".join(f"{count} {direction}" for direction, count in comparison.flip_counts.items())
-        typer.echo(f"  {agreement:.1%} of calls agree; flips: {flips or 'none'}")
-        for change in comparison.changes:
-            _tell_change(change)
-    for note in proof.int8_model.card.notes:
-        typer.echo(f"Note: {note}")
-    typer.echo(f"wrote {destination.model} ({n_bytes} bytes), int8 all through")
-    typer.echo(f"wrote {destination.report}\nwrote {destination.record}")
-    typer.echo(RESEARCH_USE_ONLY)
-
-
-def _tell_change(change: "Change") -> None:
-    low, high = change.ci95
-    typer.echo(
-        f"  {change.name}: float {change.float_value:.3f}, int8 {change.int8_value:.3f}, "
-        f"change {change.change:+.3f} (95 % {low:+.3f} to {high:+.3f}, {change.n} patches)"
-    )
-    if not change.is_supported:
-        typer.echo(f"    too few to show a margin of {change.margin}: about {change.n_needed} would do")
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """Is the int8 network as good as the float one? Both called the same held-out patches.
 
 What counts is the call, not the logit: how many cells are called otherwise, and which way. A blast
-that becomes normal is the flip that matters most. The change in sensitivity and in specificity may
-not exceed a margin; where patches are too few to tell, the comparison says how many would do.
+that becomes normal is the flip that matters most and has a margin of its own. The change in sensitivity
+and in specificity may not exceed a margin either; where patches are too few to tell, the comparison says
+how many would do.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,15 @@ from typing import Final
 
 import numpy as np
 
-from allconvert.paired import Mask, PairedCounts, count_pairs, n_to_support, newcombe_paired_interval
+from allconvert.lost_positives import LostPositives
+from allconvert.paired import (
+    Mask,
+    PairedCounts,
+    count_pairs,
+    mcnemar_p,
+    n_to_support,
+    newcombe_paired_interval,
+)
 from alledge.types import F32, F64, I64
 from alltrain.intervals import (
     Interval,
@@ -27,6 +36,21 @@ from alltrain.metrics import Figure, Predictions, calibration_view, weighted_aur
 # another network, not the same one in integers.
 FLIPS_PER_MARGIN: Final = 10
 SEED: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """What int8 may cost at most, as shares of patches.
+
+    loss: of sensitivity and of specificity (of accuracy and macro recall where no label is positive).
+    lost_positives: patches that float calls positive and int8 does not, of those that float calls positive.
+    """
+
+    loss: float = 0.01
+    lost_positives: float = 0.005
+
+
+DEFAULT_MARGINS: Final = Margins()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +95,9 @@ class Change:
 
     change: int8 minus float. margin: greatest loss that is let pass, None where nothing is asked.
     resolution: what one patch weighs; a loss below it cannot be told from none.
-    n_flipped: patches right with one network only. n_needed: patches that would support the margin.
+    n_lost, n_gained: patches right with float only, and with int8 only. mcnemar_p: whether as many may have
+    been lost as gained, None where the figure is no share of patches. n_needed: patches that would support
+    the margin.
     """
 
     name: str
@@ -81,10 +107,17 @@ class Change:
     ci95: Interval
     n: int
     n_groups: int
-    n_flipped: int = 0
+    n_lost: int = 0
+    n_gained: int = 0
+    mcnemar_p: float | None = None
     margin: float | None = None
     resolution: float = 0.0
     n_needed: int | None = None
+
+    @property
+    def n_flipped(self) -> int:
+        """Patches right with one network only."""
+        return self.n_lost + self.n_gained
 
     @property
     def passes(self) -> bool:
@@ -113,9 +146,10 @@ class Flip:
 class Comparison:
     """Everything measured on one set of patches called by both networks.
 
-    agreement: share of equal calls. flips: by "X to Y" direction in `flip_counts`, each in `flips`.
-    largest_logit_error: greatest distance of a logit, in logits. sqnr_db: power of the float logits
-    over power of the error. review_shares: of float, of int8.
+    agreement: share of equal calls. lost_positives: None where float calls nothing positive. flips: by
+    "X to Y" direction in `flip_counts`, each in `flips`. largest_logit_error: greatest distance of a
+    logit, in logits. sqnr_db: power of the float logits over power of the error. review_shares: of
+    float, of int8.
     """
 
     what: str
@@ -123,6 +157,7 @@ class Comparison:
     n_groups: int
     agreement: Figure
     least_agreement: float
+    lost_positives: LostPositives | None
     changes: tuple[Change, ...]
     flips: tuple[Flip, ...]
     flip_counts: dict[str, int]
@@ -138,19 +173,39 @@ class Comparison:
             for change in self.changes
             if not change.passes
         ]
+        lost = self.lost_positives
+        if lost is not None and not lost.passes:
+            found.append(f"{lost.n_lost} of {lost.n} positive calls are lost on {self.what}")
         agreement = self.agreement.value or 0.0
         if agreement < self.least_agreement and len(self.flips) > 1:
             found.append(f"only {agreement:.1%} of calls agree on {self.what}")
         return tuple(found)
 
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """Margins that hold or fail here, but of which so few patches are no proof; and how many would be."""
+        found = [
+            f"{change.name} could fall by {-change.ci95[0]:.1%} on {self.what}: "
+            f"a margin of {change.margin:.1%} takes about {change.n_needed} patches, {change.n} count"
+            for change in self.changes
+            if not change.is_supported
+        ]
+        lost = self.lost_positives
+        if lost is not None and not lost.is_supported:
+            needed = f"takes about {lost.n_needed}" if lost.n_needed else "cannot be shown at this rate"
+            found.append(
+                f"up to {lost.upper95:.1%} of positive calls could be lost on {self.what}: "
+                f"a margin of {lost.margin:.1%} {needed}, {lost.n} count"
+            )
+        return tuple(found)
 
-def compare(paired: PairedCalls, margin: float, what: str) -> Comparison:
+
+def compare(paired: PairedCalls, margins: Margins, what: str) -> Comparison:
     """Compare two networks on the same patches.
 
     Args:
         paired: N > 0 patches.
-        margin: greatest loss of sensitivity or specificity (of accuracy or macro recall without
-            positive labels) that is let pass, as a share.
+        margins: what is let pass.
         what: names the patches in sentences.
     """
     agree = paired.float_called == paired.int8_called
@@ -162,8 +217,9 @@ def compare(paired: PairedCalls, margin: float, what: str) -> Comparison:
         n=agree.size,
         n_groups=n_groups,
         agreement=_agreement(agree, n_groups),
-        least_agreement=max(0.0, 1 - FLIPS_PER_MARGIN * margin),
-        changes=(*_gated_changes(paired, margin), *_score_changes(paired, margin)),
+        least_agreement=max(0.0, 1 - FLIPS_PER_MARGIN * margins.loss),
+        lost_positives=_lost_positives(paired, margins.lost_positives),
+        changes=(*_gated_changes(paired, margins.loss), *_score_changes(paired, margins.loss)),
         flips=flips,
         flip_counts=_count_directions(flips),
         largest_logit_error=float(np.abs(error).max()),
@@ -197,6 +253,11 @@ def _agreement(agree: Mask, n_groups: int) -> Figure:
     return Figure(n_agree / agree.size, wilson_interval(n_agree, agree.size), agree.size, n_groups)
 
 
+def _lost_positives(paired: PairedCalls, margin: float) -> LostPositives | None:
+    before, after = (np.isin(called, paired.positive) for called in (paired.float_called, paired.int8_called))
+    return LostPositives(int((before & ~after).sum()), int(before.sum()), margin) if before.any() else None
+
+
 # --- changes that the gate looks at -------------------------------------------------------------------------
 
 
@@ -228,7 +289,6 @@ def _share_change(
     before, after = float_right[among], int8_right[among]
     own_groups = [group for group, counts in zip(groups, among, strict=True) if counts]
     pairs = count_pairs(before, after)
-    n_flipped = pairs.lost + pairs.gained
     return Change(
         name=name,
         float_value=float(before.mean()),
@@ -237,7 +297,9 @@ def _share_change(
         ci95=_paired_interval(pairs, before, after, own_groups),
         n=pairs.n,
         n_groups=len(set(own_groups)),
-        n_flipped=n_flipped,
+        n_lost=pairs.lost,
+        n_gained=pairs.gained,
+        mcnemar_p=mcnemar_p(pairs),
         margin=margin,
         resolution=1 / pairs.n,
         n_needed=n_to_support(margin, pairs),
@@ -265,7 +327,6 @@ def _macro_recall(paired: PairedCalls, margin: float) -> Change | None:
     if not recalls:
         return None
     n = min(part.n for part in recalls)
-    n_flipped = sum(part.n_flipped for part in recalls)
     return Change(
         name="macro recall",
         float_value=float(np.mean([part.float_value for part in recalls])),
@@ -274,7 +335,8 @@ def _macro_recall(paired: PairedCalls, margin: float) -> Change | None:
         ci95=mover_mean_interval([(part.change, part.ci95) for part in recalls]),
         n=paired.labels.size,
         n_groups=len(set(paired.groups)),
-        n_flipped=n_flipped,
+        n_lost=sum(part.n_lost for part in recalls),
+        n_gained=sum(part.n_gained for part in recalls),
         margin=margin,
         resolution=1 / (n * len(recalls)),
         n_needed=n_to_support(margin, count_pairs(float_right, int8_right)),

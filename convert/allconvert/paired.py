@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from alltrain.intervals import Interval, wilson_interval
 
@@ -69,6 +70,18 @@ def newcombe_paired_interval(counts: PairedCounts) -> Interval:
     low = counts.change - reach(after - after_low, before_high - before)
     high = counts.change + reach(after_high - after, before - before_low)
     return max(-1.0, low), min(1.0, high)
+
+
+def mcnemar_p(counts: PairedCounts) -> float:
+    """Two-sided exact p of McNemar's test: could as many be lost as gained, seeing those that flipped?
+
+    1 where nothing flipped. Sources: Q. McNemar, Psychometrika 12 (1947) 153-157; the exact conditional
+    form, twice the smaller binomial tail, as in M. W. Fagerland, S. Lydersen, P. Laake, BMC Medical
+    Research Methodology 13 (2013) 91.
+    """
+    n_flipped = counts.lost + counts.gained
+    tail = float(special.bdtr(min(counts.lost, counts.gained), n_flipped, 0.5)) if n_flipped else 1.0
+    return min(1.0, 2 * tail)
 
 
 def _correlation(counts: PairedCounts) -> float:

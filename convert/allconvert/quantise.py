@@ -13,13 +13,12 @@ are part of what ships. A refused model leaves a report in the RUN folder and no
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Final
 
 import numpy as np
 
 from allconvert.audit import Audit, require_integers
 from allconvert.converter import METHOD, convert_to_int8
-from allconvert.fidelity import Comparison, PairedCalls, compare, pool
+from allconvert.fidelity import DEFAULT_MARGINS, Comparison, Margins, PairedCalls, compare, pool
 from allconvert.golden import GoldenChoice, choose_golden
 from allconvert.isolated import ask_isolated
 from allconvert.paired import Mask
@@ -38,8 +37,6 @@ from alledge.types import F32, F64, I64, U8
 from alltrain.calibration import Calibration
 from alltrain.run_folder import Run
 from alltrain.training import predict_logits
-
-DEFAULT_MARGIN: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +58,7 @@ class Proof:
     """
 
     run: Run
-    margin: float
+    margins: Margins
     float_card: Card
     int8_model: Int8Model
     on_test_folds: Comparison
@@ -83,7 +80,7 @@ Progress = Callable[[str, int, int], None]
 def quantise_run(
     run: Run,
     name: str,
-    margin: float = DEFAULT_MARGIN,
+    margins: Margins = DEFAULT_MARGINS,
     progress: Progress = lambda _what, _done, _total: None,
 ) -> tuple[Proof, bytes | None]:
     """Quantise a run's models and prove or refuse the one that ships.
@@ -91,7 +88,7 @@ def quantise_run(
     Args:
         run: a finished run.
         name: of the model file, for its card.
-        margin: greatest loss of sensitivity or specificity that is let pass, as a share.
+        margins: what int8 may cost at most.
         progress: told the stage, and how many of its steps are done.
 
     Returns:
@@ -110,7 +107,7 @@ def quantise_run(
     progress("quantising", run.splits.n_folds, n_models)
     shipped, on_validation = _convert_and_call(run, None)
     progress("quantising", n_models, n_models)
-    proof = _judge(run, margin, shipped, pool(folds), on_validation)
+    proof = _judge(run, margins, shipped, pool(folds), on_validation)
     if proof.objections:
         return proof, None
     progress("golden vectors", 0, 1)
@@ -208,13 +205,13 @@ def _calls(logits: F32, patches: U8, card: Card) -> tuple[F64, I64, Mask]:
 
 
 def _judge(
-    run: Run, margin: float, shipped: Int8Model, on_folds: PairedCalls, on_validation: PairedCalls
+    run: Run, margins: Margins, shipped: Int8Model, on_folds: PairedCalls, on_validation: PairedCalls
 ) -> Proof:
-    test_folds = compare(on_folds, margin, f"the {on_folds.labels.size} held-out patches of all folds")
-    validation = compare(on_validation, margin, f"the {on_validation.labels.size} validation patches")
+    test_folds = compare(on_folds, margins, f"the {on_folds.labels.size} held-out patches of all folds")
+    validation = compare(on_validation, margins, f"the {on_validation.labels.size} validation patches")
     return Proof(
         run=run,
-        margin=margin,
+        margins=margins,
         float_card=run.card,
         int8_model=shipped,
         on_test_folds=test_folds,

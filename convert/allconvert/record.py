@@ -6,6 +6,7 @@ Every figure has its interval, the patches and the groups it rests on, as in met
 from dataclasses import asdict
 
 from allconvert.fidelity import Change, Comparison, Flip
+from allconvert.lost_positives import LostPositives
 from allconvert.quantise import Proof
 from alledge import RESEARCH_USE_ONLY
 from alledge.strict_json import Json
@@ -18,7 +19,7 @@ def proof_as_json(proof: Proof, sha256: str | None) -> dict[str, Json]:
     return {
         "verdict": "refused" if proof.objections else "accepted",
         "objections": list(proof.objections),
-        "margin": proof.margin,
+        "margins": asdict(proof.margins),
         "model_sha256": sha256,
         "data_fingerprint": card.data_fingerprint,
         "labels": list(card.labels),
@@ -62,6 +63,7 @@ def comparison_as_json(comparison: Comparison, run: Run) -> dict[str, Json]:
         "n_groups": comparison.n_groups,
         "agreement": agreement,
         "least_agreement": comparison.least_agreement,
+        "lost_positives": _lost_positives_as_json(comparison.lost_positives),
         "changes": changes,
         "flip_counts": counts,
         "flips": flips,
@@ -83,6 +85,8 @@ def change_as_json(change: Change) -> dict[str, Json]:
             "n_groups": change.n_groups,
         },
     }
+    if change.mcnemar_p is not None:
+        record["mcnemar"] = {"lost": change.n_lost, "gained": change.n_gained, "p": change.mcnemar_p}
     if change.margin is not None:
         record["gate"] = {
             "margin": change.margin,
@@ -93,6 +97,21 @@ def change_as_json(change: Change) -> dict[str, Json]:
             "n_needed": change.n_needed,
         }
     return record
+
+
+def _lost_positives_as_json(lost: LostPositives | None) -> dict[str, Json] | None:
+    if lost is None:
+        return None
+    return {
+        "n_lost": lost.n_lost,
+        "n_float_positive": lost.n,
+        "share": lost.share,
+        "upper95": lost.upper95,
+        "margin": lost.margin,
+        "passed": lost.passes,
+        "margin_supported": lost.is_supported,
+        "n_needed": lost.n_needed,
+    }
 
 
 def flip_as_json(flip: Flip, run: Run) -> dict[str, Json]:

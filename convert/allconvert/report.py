@@ -68,7 +68,7 @@ def render_report(proof: Proof, sha256: str | None) -> str:
         sha256=sha256,
         research_use_only=RESEARCH_USE_ONLY,
         too_few=_too_few(proof),
-        sections=[(comparison, _bars(comparison, proof.margin)) for comparison in proof.comparisons],
+        sections=[(comparison, _bars(comparison, proof.margins.loss)) for comparison in proof.comparisons],
         dots=_dots(proof.pairs),
         plot_px=PLOT_PX,
         forest_px=FOREST_PX,

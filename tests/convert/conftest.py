@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from allconvert.fidelity import Margins
 from allconvert.quantise import Proof, quantise_run
 from alledge.types import U8
 from alltrain.datasets.dataset import PatchSet
@@ -14,7 +15,7 @@ from alltrain.run_folder import Run, read_run
 from alltrain.training import Recipe
 
 # A network fitted for seconds is a nervous one: its calls lie close to the threshold.
-WIDE_MARGIN = 0.1
+WIDE_MARGINS = Margins(loss=0.1, lost_positives=0.1)
 
 
 def made_patches(labels: np.ndarray, seed: int) -> U8:
@@ -66,7 +67,7 @@ def run(run_path: Path) -> Run:
 @pytest.fixture(scope="session")
 def converted(run: Run) -> tuple[Proof, bytes]:
     """The proof and the model file of the run."""
-    proof, data = quantise_run(run, "made", WIDE_MARGIN)
+    proof, data = quantise_run(run, "made", WIDE_MARGINS)
     assert data is not None, proof.objections
     return proof, data
 

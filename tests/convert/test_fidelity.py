@@ -5,7 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from allconvert.fidelity import Comparison, PairedCalls, compare, pool
+from allconvert.fidelity import Comparison, Margins, PairedCalls, compare, pool
+
+# Lost positives have tests of their own below.
+LOSS_ONLY = Margins(loss=0.01, lost_positives=0.5)
 
 
 def paired(
@@ -40,7 +43,7 @@ def with_losses(n_positive: int, n_lost: int, n_negative: int = 100, n_alarms: i
     """The float network is always right; int8 loses some positives and raises some alarms."""
     labels = [1] * n_positive + [0] * n_negative
     int8 = [0] * n_lost + [1] * (n_positive - n_lost) + [1] * n_alarms + [0] * (n_negative - n_alarms)
-    return compare(paired(labels, labels, int8), 0.01, "made patches")
+    return compare(paired(labels, labels, int8), LOSS_ONLY, "made patches")
 
 
 def change_of(comparison: Comparison, name: str) -> float:
@@ -77,7 +80,7 @@ def test_a_loss_within_the_margin_passes() -> None:
 def test_a_gain_is_no_reason_to_refuse() -> None:
     labels = [1] * 100 + [0] * 100
     worse = [0] * 10 + [1] * 90 + [0] * 100
-    comparison = compare(paired(labels, worse, labels), 0.01, "made patches")
+    comparison = compare(paired(labels, worse, labels), LOSS_ONLY, "made patches")
     assert comparison.objections == ()
     assert change_of(comparison, "sensitivity") == pytest.approx(0.1)
 
@@ -100,7 +103,7 @@ def test_flips_that_cancel_do_not_hide() -> None:
     labels = [1] * 100 + [0] * 100
     float_called = [1] * 80 + [0] * 20 + [0] * 100
     int8_called = [0] * 20 + [1] * 80 + [0] * 100
-    comparison = compare(paired(labels, float_called, int8_called), 0.01, "made patches")
+    comparison = compare(paired(labels, float_called, int8_called), LOSS_ONLY, "made patches")
     assert change_of(comparison, "sensitivity") == 0
     assert comparison.objections == ("only 80.0% of calls agree on made patches",)
 
@@ -116,7 +119,7 @@ def test_without_positive_labels_accuracy_and_macro_recall_are_gated() -> None:
     int8 = [0] * 600 + [2] * 30
     int8[300:600] = [1] * 300
     int8[-3:] = [0] * 3
-    comparison = compare(paired(labels, labels, int8, positive=()), 0.01, "made patches")
+    comparison = compare(paired(labels, labels, int8, positive=()), LOSS_ONLY, "made patches")
     assert change_of(comparison, "accuracy") == pytest.approx(-3 / 630)
     assert change_of(comparison, "macro recall") == pytest.approx(-0.1 / 3)
     assert comparison.objections == ("macro recall falls from 100.0% to 96.7% on made patches",)
@@ -125,7 +128,7 @@ def test_without_positive_labels_accuracy_and_macro_recall_are_gated() -> None:
 def test_several_positive_labels_count_as_one_finding() -> None:
     labels = [0] * 50 + [1] * 50 + [2] * 50
     int8 = [0] * 50 + [2] * 10 + [1] * 40 + [2] * 50
-    comparison = compare(paired(labels, labels, int8, positive=(1, 2)), 0.01, "made patches")
+    comparison = compare(paired(labels, labels, int8, positive=(1, 2)), LOSS_ONLY, "made patches")
     assert change_of(comparison, "sensitivity") == 0
     assert comparison.flip_counts == {"blast to third": 10}
 
@@ -133,7 +136,7 @@ def test_several_positive_labels_count_as_one_finding() -> None:
 def test_subtypes_taken_for_each_other_are_told_beside_the_finding() -> None:
     labels = [0] * 20 + [1] * 20 + [2] * 20
     int8 = [0] * 20 + [1] * 17 + [2] * 3 + [2] * 20
-    comparison = compare(paired(labels, labels, int8, (1, 2)), 0.01, "made")
+    comparison = compare(paired(labels, labels, int8, (1, 2)), LOSS_ONLY, "made")
     assert change_of(comparison, "sensitivity") == 0
     assert change_of(comparison, "macro recall") == pytest.approx(-3 / 20 / 3)
     assert comparison.flip_counts == {"blast to third": 3}
@@ -141,7 +144,7 @@ def test_subtypes_taken_for_each_other_are_told_beside_the_finding() -> None:
 
 
 def test_a_class_that_is_absent_has_no_figure() -> None:
-    comparison = compare(paired([0] * 30, [0] * 30, [0] * 30), 0.01, "made patches")
+    comparison = compare(paired([0] * 30, [0] * 30, [0] * 30), LOSS_ONLY, "made patches")
     assert [change.name for change in comparison.changes] == ["specificity", "calibration error"]
 
 
@@ -149,13 +152,13 @@ def test_pooling_keeps_every_patch() -> None:
     one, two = paired([0, 1], [0, 1], [0, 0]), paired([1, 1, 0], [1, 1, 0], [1, 1, 0])
     both = pool([one, two])
     assert both.labels.tolist() == [0, 1, 1, 1, 0]
-    assert compare(both, 0.01, "made patches").agreement.value == pytest.approx(0.8)
+    assert compare(both, LOSS_ONLY, "made patches").agreement.value == pytest.approx(0.8)
 
 
 def test_logit_error_is_measured_in_logits_and_decibels() -> None:
     pairs = paired([0, 1] * 50, [0, 1] * 50, [0, 1] * 50)
     noisy = replace(pairs, int8_logits=pairs.float_logits + np.float32(0.25))
-    comparison = compare(noisy, 0.01, "made patches")
+    comparison = compare(noisy, LOSS_ONLY, "made patches")
     assert comparison.largest_logit_error == pytest.approx(0.25)
     power = np.var(pairs.float_logits, axis=0).sum() / 2
     assert comparison.sqnr_db == pytest.approx(10 * np.log10(power / 0.25**2), abs=1e-3)
@@ -170,3 +173,47 @@ def test_every_change_has_an_interval_that_holds_it() -> None:
         assert change.ci95[0] <= change.change <= change.ci95[1]
         assert change.n > 0
         assert change.n_groups == 4
+
+
+def with_lost_calls(n_called_positive: int, n_lost: int) -> Comparison:
+    """Float calls normal cells positive: int8 is right to lose them, and they are lost all the same."""
+    labels = [1] * 2000 + [0] * (n_called_positive + 50)
+    before = [0] * 2000 + [1] * n_called_positive + [0] * 50
+    after = [0] * 2000 + [0] * n_lost + [1] * (n_called_positive - n_lost) + [0] * 50
+    return compare(paired(labels, before, after), Margins(), "made patches")
+
+
+def test_positive_calls_that_int8_loses_are_refused_whatever_the_label_says() -> None:
+    assert with_lost_calls(1000, 6).objections == ("6 of 1000 positive calls are lost on made patches",)
+    assert with_lost_calls(1000, 5).objections == ()
+
+
+def test_one_lost_call_passes_as_one_patch_does_everywhere_but_shows_nothing() -> None:
+    one = with_lost_calls(60, 1)
+    assert one.objections == ()
+    assert one.lost_positives is not None
+    assert not one.lost_positives.is_supported
+    assert any("cannot be shown at this rate" in sentence for sentence in one.unsupported)
+    assert with_lost_calls(60, 2).objections
+
+
+def test_a_margin_for_lost_calls_takes_598_of_them_when_none_is_lost() -> None:
+    few, enough = with_lost_calls(597, 0), with_lost_calls(598, 0)
+    assert few.objections == enough.objections == ()
+    assert few.lost_positives is not None
+    assert few.lost_positives.n_needed == 598
+    assert any("takes about 598, 597 count" in sentence for sentence in few.unsupported)
+    assert not any("positive calls" in sentence for sentence in enough.unsupported)
+
+
+def test_without_a_positive_call_there_is_nothing_to_lose() -> None:
+    assert compare(paired([0] * 30, [0] * 30, [0] * 30), Margins(), "made").lost_positives is None
+    assert compare(paired([0, 1] * 9, [0, 1] * 9, [0, 1] * 9, ()), Margins(), "made").lost_positives is None
+
+
+def test_mcnemar_is_told_for_every_share_of_patches() -> None:
+    comparison = with_losses(200, 5, n_alarms=1)
+    told = {change.name: (change.n_lost, change.n_gained, change.mcnemar_p) for change in comparison.changes}
+    assert told["sensitivity"] == (5, 0, pytest.approx(2 / 32))
+    assert told["specificity"] == (1, 0, 1.0)
+    assert told["AUROC"][2] is None

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from allconvert.paired import PairedCounts, count_pairs, n_to_support, newcombe_paired_interval
+from allconvert.paired import PairedCounts, count_pairs, mcnemar_p, n_to_support, newcombe_paired_interval
 from alltrain.intervals import wilson_interval
 
 counts = st.builds(PairedCounts, *[st.integers(0, 300)] * 4).filter(lambda pairs: pairs.n > 0)
@@ -87,3 +88,15 @@ def test_the_number_asked_for_would_do(flips: int) -> None:
         *(round(times * part) for part in (seen.both, seen.lost, seen.gained, seen.neither))
     )
     assert newcombe_paired_interval(scaled)[0] > -0.0101
+
+
+@given(counts)
+def test_mcnemar_is_the_exact_test_of_a_fair_coin(pairs: PairedCounts) -> None:
+    flipped = pairs.lost + pairs.gained
+    expected = stats.binomtest(pairs.lost, flipped).pvalue if flipped else 1.0
+    assert mcnemar_p(pairs) == pytest.approx(expected, rel=1e-9)
+
+
+@given(counts)
+def test_mcnemar_looks_at_flips_only_and_not_at_their_direction(pairs: PairedCounts) -> None:
+    assert mcnemar_p(pairs) == mcnemar_p(PairedCounts(0, pairs.gained, pairs.lost, 0))

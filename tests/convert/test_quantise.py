@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from allconvert.fidelity import Margins
 from allconvert.quantise import Proof, quantise_run
 from allconvert.record import proof_as_json
 from alledge.calls import make_calls
@@ -14,7 +15,7 @@ from alledge.flatbuffer import read_graph
 from alledge.model_file import MIN_GOLDEN, parse_model
 from alltrain.run_folder import Run, read_run
 from alltrain.training import predict_logits
-from tests.convert.conftest import WIDE_MARGIN, fitted_run, made_patch_set
+from tests.convert.conftest import WIDE_MARGINS, fitted_run, made_patch_set
 
 Converted = tuple[Proof, bytes]
 
@@ -98,7 +99,7 @@ def test_converting_again_is_silent_tells_its_progress_and_gives_the_same_file(
     converted: Converted, run: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
     told: list[tuple[str, int, int]] = []
-    _, data = quantise_run(run, "made", WIDE_MARGIN, lambda *step: told.append(step))
+    _, data = quantise_run(run, "made", WIDE_MARGINS, lambda *step: told.append(step))
     assert data == converted[1]
     assert told[0] == ("quantising", 0, run.splits.n_folds + 1)
     assert told[-1] == ("golden vectors", 1, 1)
@@ -109,7 +110,7 @@ def test_the_record_says_all_of_it(converted: Converted) -> None:
     record = proof_as_json(converted[0], "ab" * 32)
     assert record["verdict"] == "accepted"
     assert record["model_sha256"] == "ab" * 32
-    assert record["margin"] == WIDE_MARGIN
+    assert record["margins"] == {"loss": 0.1, "lost_positives": 0.1}
     for part in ("test_folds", "validation"):
         comparison = record[part]
         assert isinstance(comparison, dict)
@@ -129,7 +130,7 @@ def test_several_labels_without_a_positive_one_are_gated_on_accuracy(
 ) -> None:
     study = made_patch_set(("small", "large", "dark"), ())
     run = read_run(fitted_run(tmp_path_factory.mktemp("three") / "run", study, epochs=4))
-    proof, data = quantise_run(run, "three", 0.2)
+    proof, data = quantise_run(run, "three", Margins(loss=0.2))
     assert {change.name for change in proof.on_test_folds.changes} == {
         "accuracy",
         "macro recall",

@@ -100,7 +100,18 @@ def quantise_by_command(run: Path, out: Path, *flags: str) -> int:
     """The exit status of `allconvert quantize`, run within this process."""
     kept, sys.argv = (
         sys.argv,
-        ["allconvert", "quantize", str(run), "--out", str(out), "--margin", "0.1", *flags],
+        [
+            "allconvert",
+            "quantize",
+            str(run),
+            "--out",
+            str(out),
+            "--margin",
+            "0.1",
+            "--margin-flips",
+            "0.1",
+            *flags,
+        ],
     )
     try:
         run_app(app)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from allconvert.fidelity import Margins
 from allconvert.quantise import quantise_run
 from alledge.annotate import annotate_field
 from alledge.classifier import open_classifier
@@ -25,7 +26,7 @@ from alltrain.training import Recipe
 
 NORMAL = ("lymphocyte", "monocyte", "neutrophil")
 BLASTS = ("blast l1", "blast l2", "blast l3")
-LOSS_LET_PASS = 0.5  # a network fitted for seconds is all nerves
+LET_PASS = Margins(0.5, 0.5)  # a network fitted for seconds is all nerves
 FIELD = Frame(render_field(parameters_for_slide(31, 0, 0)).pixels, "phantom")
 
 
@@ -45,7 +46,7 @@ def run(study: PatchSet, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def model(run: Run) -> FieldModel:
-    _, data = quantise_run(run, "kinds", LOSS_LET_PASS)
+    _, data = quantise_run(run, "kinds", LET_PASS)
     assert data is not None
     parsed = parse_model(data, "kinds")
     return FieldModel(open_classifier(parsed), parsed.card)
