@@ -1,6 +1,6 @@
 """Where the results go, and what becomes of older ones: a file at --out is always of this very run.
 
-Accepted: MODEL.tflite, with MODEL.report.html and MODEL.fidelity.json beside it. Refused: only the
+Accepted: MODEL.tflite, with MODEL.fidelity.html and MODEL.fidelity.json beside it. Refused: only the
 two reports, in RUN/quantisation/. An older model at --out is never overwritten by accident, and after
 a refusal it does not stay where a script would take it for the new one.
 """
@@ -27,7 +27,7 @@ class Destination:
     @property
     def report(self) -> Path:
         """The page for a person."""
-        return self.model.with_name(f"{self.model.stem}.report.html")
+        return self.model.with_name(f"{self.model.stem}.fidelity.html")
 
     @property
     def record(self) -> Path:
@@ -81,8 +81,8 @@ def deliver_refusal(run: Path, report: str, record: Mapping[str, Json]) -> Path:
     folder = run / REFUSED_FOLDER
     make_folder(folder)
     write_whole(folder / "fidelity.json", record_bytes(record))
-    write_whole(folder / "report.html", report.encode())
-    return folder / "report.html"
+    write_whole(folder / "fidelity.html", report.encode())
+    return folder / "fidelity.html"
 
 
 def set_aside(destination: Destination) -> tuple[Path, ...]:

@@ -14,8 +14,8 @@ def test_three_files_lie_side_by_side(tmp_path: Path) -> None:
     destination = plan_destination(tmp_path / "smear.v2.tflite", force=False)
     deliver(destination, b"model", "<html>", {"verdict": "accepted"})
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "smear.v2.fidelity.html",
         "smear.v2.fidelity.json",
-        "smear.v2.report.html",
         "smear.v2.tflite",
     ]
     assert (tmp_path / "smear.v2.tflite").read_bytes() == b"model"
@@ -46,15 +46,15 @@ def test_an_older_model_is_replaced_only_when_asked_and_is_kept(tmp_path: Path) 
 
 def test_a_refusal_writes_reports_only(tmp_path: Path) -> None:
     report = deliver_refusal(tmp_path, "<html>", {"verdict": "refused"})
-    assert sorted(path.name for path in report.parent.iterdir()) == ["fidelity.json", "report.html"]
+    assert sorted(path.name for path in report.parent.iterdir()) == ["fidelity.html", "fidelity.json"]
     assert report.parent == tmp_path / "quantisation"
 
 
 def test_setting_aside_takes_the_reports_along(tmp_path: Path) -> None:
-    for name in ("m.tflite", "m.report.html"):
+    for name in ("m.tflite", "m.fidelity.html"):
         (tmp_path / name).write_text(name)
     moved = set_aside(plan_destination(tmp_path / "m.tflite", force=True))
-    assert [path.name for path in moved] == ["m.tflite.old", "m.report.html.old"]
+    assert [path.name for path in moved] == ["m.tflite.old", "m.fidelity.html.old"]
     assert set_aside(plan_destination(tmp_path / "m.tflite", force=True)) == ()
 
 

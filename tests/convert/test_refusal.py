@@ -89,8 +89,8 @@ def test_a_network_that_falls_apart_in_int8_is_refused_and_nothing_passes_for_it
 
 def assert_reasons_are_told(run: Path, error: str) -> None:
     assert error.startswith("error[fidelity-refused]: The int8 model is refused: ")
-    assert "report.html" in error
-    assert "No: refused" in (run / "quantisation" / "report.html").read_text()
+    assert "fidelity.html" in error
+    assert "No: refused" in (run / "quantisation" / "fidelity.html").read_text()
     record = json.loads((run / "quantisation" / "fidelity.json").read_text())
     assert record["verdict"] == "refused"
     assert record["objections"]

@@ -41,7 +41,7 @@ def test_no_group_is_ever_on_both_sides_of_a_split(run_folder: Path) -> None:
 def test_the_reports_load_nothing_from_elsewhere_and_say_what_they_are_for(
     run_folder: Path, model: Path
 ) -> None:
-    for report in (run_folder / "report.html", model.with_name("model.report.html")):
+    for report in (run_folder / "report.html", model.with_name("model.fidelity.html")):
         text = report.read_text()
         assert "Research use only" in text
         assert "phantom" in text.lower()
