@@ -8,6 +8,9 @@ its quality check has no cells and no calls: the device says what is wrong inste
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from alledge.calls import CUT_BY_BORDER, make_calls
 from alledge.card import Card
@@ -15,10 +18,12 @@ from alledge.cells import find_cells
 from alledge.classifier import Classifier, open_classifier
 from alledge.illumination import Illumination, estimate_illumination
 from alledge.model_file import read_model
-from alledge.patches import cut_patches
+from alledge.patches import PATCH_PX, cut_patches
 from alledge.pixel_size import estimate_pixel_size
 from alledge.quality import judge_quality
-from alledge.types import Call, Cell, FieldResult, Frame, PixelSize, PixelSizeSource, Verdict
+from alledge.types import U8, Call, Cell, FieldResult, Frame, PixelSize, PixelSizeSource, Verdict
+
+NO_PATCHES: Final[U8] = np.empty((0, PATCH_PX, PATCH_PX, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,19 @@ def load_field_model(path: Path) -> FieldModel:
     return FieldModel(classifier=open_classifier(model), card=model.card)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldAnalysis:
+    """A field result with what it was made from, for whoever keeps evidence of it.
+
+    patches: (N, 50, 50, 3) uint8 RGB, one a cell of the result; none when no model looked at them.
+    illumination: the empty field behind the frame.
+    """
+
+    result: FieldResult
+    patches: U8
+    illumination: Illumination
+
+
 def analyse_field(frame: Frame, model: FieldModel | None, pixel_um: float | None = None) -> FieldResult:
     """Finds and, where a model is given, classifies the white cells of one field.
 
@@ -48,33 +66,44 @@ def analyse_field(frame: Frame, model: FieldModel | None, pixel_um: float | None
         model: None finds cells without calling them.
         pixel_um: micrometres a pixel when calibrated; None estimates it from the red cells.
     """
+    return analyse_with_evidence(frame, model, pixel_um).result
+
+
+def analyse_with_evidence(
+    frame: Frame, model: FieldModel | None, pixel_um: float | None = None
+) -> FieldAnalysis:
+    """The same as `analyse_field`, with the patches that the calls rest on."""
     illumination = estimate_illumination(frame.pixels)
     pixel_size = _pixel_size(frame, illumination, pixel_um)
     quality = judge_quality(frame.pixels, illumination, pixel_size.pixel_um)
+    identity = model.classifier.identity if model else None
     if quality.verdict is not Verdict.OK:
-        return FieldResult(
+        refused = FieldResult(
             source=frame.source,
             width=frame.width,
             height=frame.height,
             pixel_size=pixel_size,
             quality=quality,
             cells=(),
-            model=model.classifier.identity if model else None,
+            model=identity,
         )
+        return FieldAnalysis(refused, NO_PATCHES, illumination)
     found = find_cells(frame.pixels, illumination, pixel_size.pixel_um)
-    return FieldResult(
+    patches = _patches(frame, found.cells, pixel_size.pixel_um, illumination) if model else NO_PATCHES
+    result = FieldResult(
         source=frame.source,
         width=frame.width,
         height=frame.height,
         pixel_size=pixel_size,
         quality=quality,
         cells=found.cells,
-        calls=_call_cells(frame, found.cells, pixel_size.pixel_um, illumination, model) if model else (),
+        calls=_call_cells(found.cells, patches, model) if model else (),
         n_smudges=found.n_smudges,
         n_platelets=found.n_platelets,
-        model=model.classifier.identity if model else None,
+        model=identity,
         notes=_notes(pixel_size),
     )
+    return FieldAnalysis(result, patches, illumination)
 
 
 def _pixel_size(frame: Frame, illumination: Illumination, pixel_um: float | None) -> PixelSize:
@@ -83,12 +112,15 @@ def _pixel_size(frame: Frame, illumination: Illumination, pixel_um: float | None
     return estimate_pixel_size(frame.pixels, illumination)
 
 
-def _call_cells(
-    frame: Frame, cells: tuple[Cell, ...], pixel_um: float, illumination: Illumination, model: FieldModel
-) -> tuple[Call, ...]:
+def _patches(frame: Frame, cells: tuple[Cell, ...], pixel_um: float, illumination: Illumination) -> U8:
+    if not cells:
+        return NO_PATCHES
+    return cut_patches(frame.pixels, [(cell.x, cell.y) for cell in cells], pixel_um, illumination)
+
+
+def _call_cells(cells: tuple[Cell, ...], patches: U8, model: FieldModel) -> tuple[Call, ...]:
     if not cells:
         return ()
-    patches = cut_patches(frame.pixels, [(cell.x, cell.y) for cell in cells], pixel_um, illumination)
     calls = make_calls(model.classifier.logits(patches), patches, model.card)
     return tuple(map(_unless_cut, calls, cells))
 
