@@ -5,14 +5,17 @@ long as its `Classifier` and its input buffer is reused. Scores are computed els
 from int8 logits: a softmax inside the network would have 256 steps.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from alledge.flatbuffer import Tensor, read_graph
 from alledge.model_file import ModelFile
-from alledge.runtimes import Kernels, installed_runtimes, open_interpreter
+from alledge.runtimes import Interpreter, Kernels, installed_runtimes, open_interpreter
 from alledge.types import F32, I8, U8, ModelIdentity
+
+Opener: TypeAlias = Callable[[bytes, str | None, Kernels, int], tuple[str, Interpreter]]
 
 __all__ = ["Classifier", "Int8Network", "Kernels", "dequantise", "installed_runtimes", "open_classifier"]
 
@@ -38,7 +41,8 @@ class Classifier(Protocol):
 class Int8Network:
     """One int8 flatbuffer in one interpreter. Not for two threads at once.
 
-    runtime: the name of the runtime in use. Raises RuntimeMissing and ModelUnreadable when built.
+    runtime: the name of the runtime in use. opener: who builds the interpreter, for a workstation that
+    has runtimes which no device has. Raises RuntimeMissing and ModelUnreadable when built.
     """
 
     def __init__(
@@ -47,10 +51,11 @@ class Int8Network:
         runtime: str | None = None,
         kernels: Kernels = "optimised",
         n_threads: int = 1,
+        opener: Opener = open_interpreter,
     ) -> None:
         graph = read_graph(flatbuffer)
         self._input, self._output = graph.inputs[0], graph.outputs[0]
-        self.runtime, self._interpreter = open_interpreter(flatbuffer, runtime, kernels, n_threads)
+        self.runtime, self._interpreter = opener(flatbuffer, runtime, kernels, n_threads)
         self._input_index = _index_of(self._interpreter.get_input_details())
         self._output_index = _index_of(self._interpreter.get_output_details())
         self._buffer: U8 = np.empty(self._input.shape, dtype=np.uint8)

@@ -7,7 +7,7 @@ for devices that already have it. Neither is imported before somebody asks for a
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Final, Literal, Protocol, TypeAlias
@@ -31,6 +31,12 @@ INSTALL: Final = "Install one: `pip install ai-edge-litert`."
 
 class Interpreter(Protocol):
     """What both runtimes offer, as far as it is used here."""
+
+    def allocate_tensors(self) -> None:
+        """Make room for every tensor; again after an input has another size."""
+
+    def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int]) -> None:
+        """Give an input tensor another shape, which holds after `allocate_tensors`."""
 
     def set_tensor(self, tensor_index: int, value: npt.NDArray[np.generic]) -> None:
         """Copy `value` into an input tensor."""
@@ -82,17 +88,27 @@ def open_interpreter(
         ModelUnreadable: the runtime refuses the model.
     """
     name, module = _import_runtime(runtime)
+    return name, build_interpreter(name, module, flatbuffer, kernels, n_threads)
+
+
+def build_interpreter(
+    name: str, module: ModuleType, flatbuffer: bytes, kernels: Kernels, n_threads: int
+) -> Interpreter:
+    """An interpreter of a runtime that is imported: `module` holds its Interpreter and OpResolverType.
+
+    Raises ModelUnreadable when the runtime, called `name` in the error, refuses the model.
+    """
     resolver = getattr(module.OpResolverType, RESOLVERS[kernels])
     with quiet_stderr() as said:
         try:
-            interpreter = module.Interpreter(
+            interpreter: Interpreter = module.Interpreter(
                 model_content=flatbuffer, num_threads=n_threads, experimental_op_resolver_type=resolver
             )
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = (str(error) or said.text).strip().splitlines()[0].rstrip(".")
             raise ModelUnreadable(f"{name} refuses the model: {reason}.", "Convert the run again.") from error
-    return name, interpreter
+    return interpreter
 
 
 def _import_runtime(runtime: str | None) -> tuple[str, ModuleType]:
