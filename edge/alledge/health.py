@@ -34,9 +34,7 @@ UNKNOWN_HEALTH: Final = Health(None, None, None, None, None)
 
 
 def read_health(sys_root: Path = Path("/sys")) -> Health:
-    """Ask the kernel. sys_root: where sysfs lies; tests make their own. Never raises: what cannot be read
-    is None.
-    """
+    """Ask the kernel; what cannot be read is None. sys_root: where sysfs lies, tests make their own."""
     flags = _throttled_flags(sys_root)
     if flags is None:
         alarm = _voltage_alarm(sys_root)
