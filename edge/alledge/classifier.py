@@ -51,11 +51,13 @@ class Int8Network:
         runtime: str | None = None,
         kernels: Kernels = "optimised",
         n_threads: int = 1,
-        opener: Opener = open_interpreter,
+        opener: Opener | None = None,
     ) -> None:
         graph = read_graph(flatbuffer)
         self._input, self._output = graph.inputs[0], graph.outputs[0]
-        self.runtime, self._interpreter = opener(flatbuffer, runtime, kernels, n_threads)
+        self.runtime, self._interpreter = (opener or open_interpreter)(
+            flatbuffer, runtime, kernels, n_threads
+        )
         self._input_index = _index_of(self._interpreter.get_input_details())
         self._output_index = _index_of(self._interpreter.get_output_details())
         self._buffer: U8 = np.empty(self._input.shape, dtype=np.uint8)
