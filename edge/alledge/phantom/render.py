@@ -28,14 +28,8 @@ _OUTLINE_POINTS: Final = 64
 
 def render_field(parameters: PhantomParameters) -> PhantomField:
     """The field that the parameters describe: pixels and truth. Same parameters, same field."""
-    smear = _Smear(parameters)
-    traits, centres = smear.lay_out_white_cells()
-    radii = np.array([t.diameter_um / 2 for t in traits])
-    red_cells = smear.add_red_cells(centres, radii)
-    cells = smear.add_white_cells(traits, centres, radii)
-    cells += smear.add_smudges()
-    cells += smear.add_platelets(centres, radii)
-    smear.add_specks()
+    smear = Smear(parameters)
+    cells, red_cells = smear.add_everything()
     jpeg = photograph(smear.stream("camera"), smear.seen(), parameters)
     return PhantomField(developed(jpeg), jpeg, tuple(cells), tuple(red_cells), parameters)
 
@@ -43,11 +37,15 @@ def render_field(parameters: PhantomParameters) -> PhantomField:
 _STREAMS: Final = ("traits", "white", "red", "smudge", "platelet", "speck", "plasma", "texture", "camera")
 
 
-class _Smear:
-    """The canvas of optical densities, and the steps that draw on it."""
+class Smear:
+    """The canvas of optical densities, and the steps that draw on it.
 
-    def __init__(self, parameters: PhantomParameters) -> None:
+    inset_um: how far from the edge of the frame white cells keep their centres; 0 lets the frame cut them.
+    """
+
+    def __init__(self, parameters: PhantomParameters, inset_um: float = 0.0) -> None:
         self._p = parameters
+        self._inset_um = inset_um
         self._margin_px = int(np.ceil(_MARGIN_UM / parameters.pixel_um))
         shape = (parameters.height_px + 2 * self._margin_px, parameters.width_px + 2 * self._margin_px, 3)
         self._density = np.zeros(shape, np.float32)
@@ -68,15 +66,35 @@ class _Smear:
     def _add(self, window: Window, density: F32) -> None:
         self._density[window.rows, window.columns] += density
 
+    def add_everything(self) -> tuple[list[TrueCell], list[TrueCell]]:
+        """Draws the whole smear; gives the truth about white cells and debris, and about red cells."""
+        traits, centres = self.lay_out_white_cells()
+        radii = np.array([t.diameter_um / 2 for t in traits])
+        red_cells = self.add_red_cells(centres, radii)
+        cells = self.add_white_cells(traits, centres, radii)
+        cells += self.add_smudges()
+        cells += self.add_platelets(centres, radii)
+        self.add_specks()
+        return cells, red_cells
+
+    def canvas(self) -> tuple[F32, F32, int]:
+        """What was drawn, margins included: density (h, w, 3), red cells' thickness (h, w), margin in px."""
+        return self._density, self._red, self._margin_px
+
     def seen(self) -> F32:
         """The optical density of all of it inside the frame: (H, W, 3)."""
         m, p = self._margin_px, self._p
         frame = slice(m, m + p.height_px), slice(m, m + p.width_px)
-        red = stacked(self._red[frame], p.overlap_darkening) * np.float32(p.haemoglobin_strength)
-        density = self._density[frame] + red[..., None] * stains.HAEMOGLOBIN
-        density += draw_plasma(self.stream("plasma"), red.shape, p.pixel_um, p.plasma_strength)
-        density *= np.float32(p.stain_strength)
-        return np.asarray(density, np.float32)
+        return self.stained(self._density[frame], self._red[frame])
+
+    def stained(self, density: F32, thickness: F32) -> F32:
+        """The optical density of the frame, (H, W, 3), from what lies in it: dyes, red cells, plasma."""
+        p = self._p
+        red = stacked(thickness, p.overlap_darkening) * np.float32(p.haemoglobin_strength)
+        whole = density + red[..., None] * stains.HAEMOGLOBIN
+        whole += draw_plasma(self.stream("plasma"), red.shape, p.pixel_um, p.plasma_strength)
+        whole *= np.float32(p.stain_strength)
+        return np.asarray(whole, np.float32)
 
     def lay_out_white_cells(self) -> tuple[list[CellTraits], F64]:
         """Who lies where: the traits of each nucleated cell and (N, 2) centres in um."""
@@ -95,7 +113,7 @@ class _Smear:
         share = [p.blast_clump_fraction if k in BLAST_KINDS else p.normal_clump_fraction for k in kinds]
         clumped = [bool(rng.random() < s) for s in share]
         radii = np.array([t.diameter_um / 2 for t in traits])
-        return traits, place_apart_or_clumped(rng, self._frame(), radii, clumped, gap_um=0.8)
+        return traits, place_apart_or_clumped(rng, self._frame(-self._inset_um), radii, clumped, gap_um=0.8)
 
     def add_red_cells(self, white_centres: F64, white_radii: F64) -> list[TrueCell]:
         """Red cells, about the white ones."""
