@@ -1,13 +1,14 @@
 """The `allconvert` command. TensorFlow is imported when a model is quantised, and only then."""
 
 from allconvert.commands.bench import bench
+from allconvert.commands.inspect import inspect
 from allconvert.commands.quantize import quantize
 from allconvert.commands.verify import verify
 from alledge import RESEARCH_USE_ONLY
 from alledge.command_line import new_app, run_app
 
 app = new_app(f"Float model in, verified int8 model file out. {RESEARCH_USE_ONLY}")
-for command in (quantize, verify, bench):
+for command in (quantize, inspect, verify, bench):
     app.command()(command)
 
 

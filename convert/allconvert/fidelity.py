@@ -185,8 +185,8 @@ class Comparison:
     def unsupported(self) -> tuple[str, ...]:
         """Margins that hold or fail here, but of which so few patches are no proof; and how many would be."""
         found = [
-            f"{change.name} could fall by {-change.ci95[0]:.1%} on {self.what}: "
-            f"a margin of {change.margin:.1%} takes about {change.n_needed} patches, {change.n} count"
+            f"{change.name} could fall by {-100 * change.ci95[0]:.1f} points on {self.what}: a margin of "
+            f"{100 * (change.margin or 0):.2g} takes about {change.n_needed} patches, {change.n} count"
             for change in self.changes
             if not change.is_supported
         ]
