@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alledge.types import U8
 from alltrain.fit import fit
 from alltrain.plan import Settings
 from alltrain.rehearsal import Rehearsal, can_rehearse, render_rehearsal
@@ -35,15 +36,30 @@ def test_the_same_cells_are_rendered_every_time(rendered: Rehearsal) -> None:
     np.testing.assert_array_equal(again.patches, rendered.patches)
 
 
-def test_only_studies_of_blasts_in_whole_fields_are_rehearsed() -> None:
+def test_only_studies_of_blasts_are_rehearsed() -> None:
     assert can_rehearse(STUDY)
     assert not can_rehearse(make_patch_set(is_phantom=True))
     assert not can_rehearse(make_patch_set(label_names=("lymphocyte", "monocyte"), positive_labels=()))
     stages = ("benign", "early", "pre")
     assert not can_rehearse(make_patch_set(label_names=stages, positive_labels=stages[1:]))
+
+
+def test_some_rendered_cells_are_cut_out_on_black_and_most_where_the_study_is_so(rendered: Rehearsal) -> None:
     masked = STUDY.patches.copy()
     masked[:, :20] = 0
-    assert not can_rehearse(replace(STUDY, patches=masked))
+    for_masked = render_rehearsal(replace(STUDY, patches=masked), 2, lambda done, total: None)
+
+    def share_cut_out(patches: U8) -> float:
+        return float(((patches == 0).all(axis=3).mean(axis=(1, 2)) > 0.3).mean())
+
+    assert share_cut_out(rendered.patches) == pytest.approx(0.3, abs=0.03)
+    assert share_cut_out(for_masked.patches) == pytest.approx(0.7, abs=0.03)
+
+
+def test_what_is_cut_out_keeps_the_cell_as_it_was_rendered(rendered: Rehearsal) -> None:
+    cut = rendered.patches[(rendered.patches == 0).all(axis=3).mean(axis=(1, 2)) > 0.3]
+    assert cut[:, 20:30, 20:30].any(axis=3).mean() > 0.95
+    assert not cut[:, 0, 0].any()
 
 
 def test_every_fit_starts_from_what_was_learnt_of_rendered_cells() -> None:
