@@ -98,3 +98,23 @@ def test_a_runtime_that_breaks_down_is_a_refusal_and_no_crash(monkeypatch: pytes
     monkeypatch.setattr("allconvert.isolated.sys.executable", "/bin/false")
     with pytest.raises(FidelityRefused, match="exit status 1"):
         ask_isolated(NETWORK, tiny_patches(1))
+
+
+def test_patches_on_which_kernels_agree_come_first_for_other_processors_round_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exact_at = 3
+
+    def answer(_: bytes, asked: U8, kernels: str = "optimised") -> I8:
+        logits = np.tile(np.array([0, 60], dtype=np.int8), (len(asked), 1))
+        if kernels == "reference":
+            logits[np.arange(len(asked)) % exact_at != 0, 1] += 1
+        return logits
+
+    monkeypatch.setattr(golden_module, "ask_isolated", answer)
+    golden, choice = choose_golden(NETWORK, tiny_card(), tiny_patches(1200))
+    assert choice.n_exact == 256
+    assert (golden.outputs[:, 1] == 60).all()
+    exact_at = 1200
+    _, choice = choose_golden(NETWORK, tiny_card(), tiny_patches(300))
+    assert (choice.n, choice.n_exact) == (256, 4)
