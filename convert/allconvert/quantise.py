@@ -21,9 +21,11 @@ from allconvert.converter import METHOD, convert_to_int8
 from allconvert.fidelity import DEFAULT_MARGINS, Comparison, Margins, PairedCalls, compare, pool
 from allconvert.golden import GoldenChoice, choose_golden
 from allconvert.isolated import ask_isolated
+from allconvert.layer_errors import LayerError
 from allconvert.paired import Mask
 from allconvert.recalibration import recalibrate
 from allconvert.representative import Representative, choose_representative
+from allconvert.story import RungOutcome
 from allconvert.verify import Check, judge_answers
 from alledge import __version__
 from alledge.calls import make_calls
@@ -54,7 +56,9 @@ class Proof:
     """What is known of the int8 model before anybody ships it.
 
     float_card: the run's own. golden, checks: None and empty when the model was refused before.
-    objections: why it must not ship; empty when it may.
+    objections: why it must not ship; empty when it may. pairs: what both networks said on all test folds,
+    pairs_on_validation: and on the validation patches. story: the rungs that were tried. layer_errors: of
+    the shipped network.
     """
 
     run: Run
@@ -66,7 +70,10 @@ class Proof:
     golden: GoldenChoice | None
     checks: tuple[Check, ...]
     pairs: PairedCalls
+    pairs_on_validation: PairedCalls
     objections: tuple[str, ...]
+    story: tuple[RungOutcome, ...] = ()
+    layer_errors: tuple[LayerError, ...] = ()
 
     @property
     def comparisons(self) -> tuple[Comparison, Comparison]:
@@ -219,6 +226,7 @@ def _judge(
         golden=None,
         checks=(),
         pairs=on_folds,
+        pairs_on_validation=on_validation,
         objections=test_folds.objections + validation.objections,
     )
 
