@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alledge.calls import probabilities
-from alledge.types import F32, F64, I64
+from alledge.types import F32, F64, I64, U8
 from alltrain.augmentation import Augmentation
 from alltrain.calibration import Calibration, calibrate
 from alltrain.datasets.dataset import PatchSet, fingerprint
@@ -31,6 +31,7 @@ from alltrain.judging import blank_card, card_with, judge_out_of_fold, positive_
 from alltrain.metrics import Figure, score
 from alltrain.models import MODELS
 from alltrain.plan import Settings, plan_splits
+from alltrain.regions import find_regions
 from alltrain.rehearsal import N_FIELDS, Rehearsal, can_rehearse, render_rehearsal
 from alltrain.training import Recipe, Trainer, predict_logits
 from alltrain.variety import MANY_GROUPS, n_groups_of, suited
@@ -45,6 +46,7 @@ WHITE_CELLS = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 FULL = "full recipe"
 FOR_FEW = Augmentation()
 FOR_MANY = suited(Recipe(), MANY_GROUPS).augmentation
+CUT_OUT = ", cut out on black"
 ONLY_RENDERED = float("inf")  # the worth of a rehearsal that leaves nothing to the real cells
 
 
@@ -195,7 +197,7 @@ def _calibrated(logits: F32, patch_set: PatchSet, validates: np.typing.NDArray[n
 
 
 def rendered_to_real(bench: Bench, recipe: Recipe) -> Iterator[tuple[str, Figure]]:
-    """A network that learnt rendered cells alone, on every cell of the real sets of blasts."""
+    """A network that learnt rendered cells alone, on every cell of the real sets of blasts, whole and cut out."""
     source = bench.patches_of(FINDINGS[0])
     recipe = replace(recipe, rehearsal_worth=ONLY_RENDERED, epochs=1, rehearsed_patches_an_epoch=1)
     trainer = bench.trainer(source, recipe)
@@ -203,8 +205,14 @@ def rendered_to_real(bench: Bench, recipe: Recipe) -> Iterator[tuple[str, Figure
     model = trainer.fit(source.patches, source.labels, held, recipe).model
     for name in FINDINGS:
         target = bench.patches_of(name)
-        p = probabilities(predict_logits(model, target.patches), 1.0)
-        yield f"rendered to {name}", _auroc(target, p, target.labels == 1)
+        for how, patches in (("", target.patches), (CUT_OUT, _cut_out(target))):
+            p = probabilities(predict_logits(model, patches), 1.0)
+            yield f"rendered to {name}{how}", _auroc(target, p, target.labels == 1)
+
+
+def _cut_out(patch_set: PatchSet) -> U8:
+    """The patches with black for all that is not the cell in the middle, as sets of single cells come."""
+    return patch_set.patches * find_regions(patch_set.patches, patch_set.sources).cell[..., np.newaxis]
 
 
 def real_to_real(bench: Bench, recipe: Recipe) -> Iterator[tuple[str, Figure]]:
@@ -293,7 +301,7 @@ def measure(bench: Bench, rows: Iterable[Row], sets: Sequence[str], kept: Kept, 
 
 
 def _measure_across(bench: Bench, row: str, recipe: Recipe, kept: Kept) -> None:
-    if recipe.rehearsal_fields and kept.get(row, f"rendered to {FINDINGS[-1]}") is None:
+    if recipe.rehearsal_fields and kept.get(row, f"rendered to {FINDINGS[-1]}{CUT_OUT}") is None:
         for column, figure in rendered_to_real(bench, recipe):
             kept.put(row, column, words_of(figure))
     if kept.get(row, f"across {KINDS[-1]}") is None:
@@ -310,7 +318,8 @@ def tables(bench: Bench, rows: Sequence[Row], sets: Sequence[str], kept: Kept) -
         yield f"{len(set(patch_set.groups))} {unit}.\n"
         yield "| | AUROC (95 %) | balanced accuracy (95 %) |\n|---|---|---|"
         yield from (f"| {row.name} | {words} |" for row in rows if (words := kept.get(row.name, name)))
-    columns = ("rendered to all-idb1", "rendered to all-idb2", *(f"across {name}" for name in KINDS))
+    rendered = (f"rendered to {name}{how}" for name in FINDINGS for how in ("", CUT_OUT))
+    columns = (*rendered, *(f"across {name}" for name in KINDS))
     yield "\n**Across sets, no fine-tuning**\n\n| | judged | (95 %) |\n|---|---|---|"
     for column in columns:
         for row in rows:
