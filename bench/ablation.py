@@ -197,7 +197,7 @@ def _calibrated(logits: F32, patch_set: PatchSet, validates: np.typing.NDArray[n
 
 
 def rendered_to_real(bench: Bench, recipe: Recipe) -> Iterator[tuple[str, Figure]]:
-    """A network that learnt rendered cells alone, on every cell of the real sets of blasts, whole and cut out."""
+    """A network that learnt rendered cells alone, on every cell of the real sets, whole and cut out."""
     source = bench.patches_of(FINDINGS[0])
     recipe = replace(recipe, rehearsal_worth=ONLY_RENDERED, epochs=1, rehearsed_patches_an_epoch=1)
     trainer = bench.trainer(source, recipe)
