@@ -4,9 +4,10 @@ from alledge import RESEARCH_USE_ONLY
 from alledge.command_line import new_app, run_app
 from alledge.commands.scan import scan
 from alledge.commands.snap import snap
+from alledge.commands.verify_log import verify_log
 
 app = new_app(f"Finds and classifies white cells under the microscope. {RESEARCH_USE_ONLY}")
-for command in (snap, scan):
+for command in (snap, scan, verify_log):
     app.command()(command)
 
 

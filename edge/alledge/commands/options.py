@@ -17,3 +17,7 @@ PixelOption = Annotated[
         "--pixel-um", min=0.005, max=5.0, help="Micrometres a pixel. Default: measured on the red cells."
     ),
 ]
+DEFAULT_DATA = Path("/var/lib/allscope")
+DataOption = Annotated[
+    Path, typer.Option("--data", metavar="DIR", help="The device's data folder, with its journal.")
+]

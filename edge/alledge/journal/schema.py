@@ -91,6 +91,10 @@ def require_ours(connection: sqlite3.Connection, path: Path) -> None:
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise JournalForeign(f"{path} is no journal of alledge.", "Name another data folder.")
     version = _pragma(connection, "user_version")
+    if version < 1:
+        raise JournalForeign(
+            f"{path} is a journal of no known version ({version}).", "Use a whole copy of it."
+        )
     if version > SCHEMA_VERSION:
         raise JournalTooNew(
             f"{path} is a journal of version {version}; this alledge knows versions up to {SCHEMA_VERSION}.",
