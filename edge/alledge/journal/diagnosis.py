@@ -46,6 +46,10 @@ def diagnose(connection: sqlite3.Connection, head: Head, event: Event) -> Broken
         return Broken(f"event {event.number}", Fault.INSERTED, "numbers begin at 1")
     if event.number > number:
         return _deleted(number, event.number - 1, f"event {event.number} follows event {head.count}")
+    if following is not None and _fits(event, following.number, following.hash):
+        return Broken(f"event {number}", Fault.REORDERED, f"it was event {following.number}")
+    if head.count and event.hash != head.hash and _fits(event, head.count, _previous_hash(connection, head)):
+        return Broken(f"event {head.count}", Fault.INSERTED, f"what is event {number} now was this one")
     if following is not None and _fits(following, number, head.hash):
         return Broken(f"event {number}", Fault.INSERTED, f"what is event {following.number} now was this one")
     if event.is_whole:
@@ -84,12 +88,22 @@ def _changed(event: Event, following: Event | None) -> Broken:
 
 
 def _deleted(first: int, last: int, evidence: str) -> Broken:
-    row = f"event {first}" if first == last else f"events {first} to {last}"
-    return Broken(row, Fault.DELETED, evidence)
+    return Broken(events_named(first, last), Fault.DELETED, evidence)
+
+
+def events_named(first: int, last: int) -> str:
+    """A run of events in words."""
+    return f"event {first}" if first == last else f"events {first} to {last}"
 
 
 def _fits(event: Event, number: int, previous_hash: str) -> bool:
     return event.hash == event_hash(number, event.kind, event.body, previous_hash)
+
+
+def _previous_hash(connection: sqlite3.Connection, head: Head) -> str:
+    last = _event(connection, "number = ?", head.count)
+    assert last is not None, "a head of the chain is an event of it"
+    return last.previous_hash
 
 
 def _event(connection: sqlite3.Connection, condition: str, value: int | str) -> Event | None:

@@ -22,7 +22,7 @@ from typing import Final
 from alledge.errors import SlideUnusable
 from alledge.journal import schema
 from alledge.journal.chain import EMPTY, Event, Head
-from alledge.journal.diagnosis import Broken, Fault, diagnose
+from alledge.journal.diagnosis import Broken, Fault, diagnose, events_named
 from alledge.journal.head_file import read_head
 from alledge.journal.plain import to_plain
 from alledge.journal.projection import ROWS_MISSING, project
@@ -82,11 +82,15 @@ def verify_journal(path: Path, known_head: str | None = None) -> Verification:
     """
     noted = read_head(path)  # before the snapshot: it may be behind the journal, never ahead
     with translated(path):
-        connect_for_reading(path).close()
-        with closing(sqlite3.connect("", uri=True, isolation_level=None)) as connection:
-            connection.execute("ATTACH ? AS journal", (reading_uri(path),))
-            with one_moment(connection):
-                return _Check(connection).run(noted, known_head)
+        try:
+            connect_for_reading(path).close()
+            with closing(sqlite3.connect("", uri=True, isolation_level=None)) as connection:
+                connection.text_factory = _lenient_text
+                connection.execute("ATTACH ? AS journal", (reading_uri(path),))
+                with one_moment(connection):
+                    return _Check(connection).run(noted, known_head)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            return Verification(EMPTY, 0, 0, 0, 0, _damage(error))
 
 
 class _Check:
@@ -103,10 +107,8 @@ class _Check:
             self._connection.execute(statement)
         try:
             broken = next(self._answers(noted, known_head), None)
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
-                raise
-            broken = Broken("the file", Fault.DAMAGED, str(error))
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            broken = _damage(error)
         return Verification(
             head=self._head,
             n_fields=self._count("main.fields"),
@@ -218,6 +220,20 @@ class _Check:
         return int(count)
 
 
+def _lenient_text(data: bytes) -> str:
+    """Text that a flipped bit may have made no text: it then reads as something that no hash fits."""
+    return data.decode("utf-8", "replace")
+
+
+def _damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> Broken:
+    """The words for a file that SQLite cannot read; raises the error again when it says something else."""
+    if isinstance(error, UnicodeDecodeError):  # SQLite's own message quotes a damaged name
+        return Broken("the file", Fault.DAMAGED, "a name in it is no text")
+    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+        raise error
+    return Broken("the file", Fault.DAMAGED, str(error)[:120])
+
+
 def _missing_rows(event: Event) -> Broken:
     body = event.fields()
     first, last = body["found_count"], body["expected_count"]
@@ -229,7 +245,7 @@ def _missing_rows(event: Event) -> Broken:
 
 
 def _truncated(found: int, expected: int, evidence: str) -> Broken:
-    return Broken(f"events {found + 1} to {expected}", Fault.TRUNCATED, evidence)
+    return Broken(events_named(found + 1, expected), Fault.TRUNCATED, evidence)
 
 
 def _named(table: str, key: tuple[object, ...]) -> str:
