@@ -70,6 +70,15 @@ def patch_features(patches: U8) -> F64:
     return np.asarray(rows, dtype=np.float64).reshape(len(patches), len(FEATURE_NAMES))
 
 
+def patch_colours(patches: U8) -> F64:
+    """(N, 5) float64: the first five of `FEATURE_NAMES`, those of colour, at a tenth of the cost."""
+    rows = np.empty((len(patches), 5))
+    for row, patch in zip(rows, patches, strict=True):
+        mean, spread = cv2.meanStdDev(cv2.LUT(patch, _ABSORBANCE))
+        row[:3], row[3:] = mean[:, 0], spread[:2, 0]
+    return rows
+
+
 def _features_of_one(patch: U8) -> list[float]:
     absorbance = _ABSORBANCE[patch]
     red, green, blue = (absorbance[:, :, channel] for channel in range(3))

@@ -10,11 +10,12 @@
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from alledge.types import U8
+from alledge.types import F64, U8
 
 _TILES_A_SIDE: Final = 8
-_SAMPLES_A_TILE: Final = 48  # rows and columns looked at within a tile
+_SAMPLES_A_SIDE: Final = 192  # so each tile is judged by hundreds of pixels
 _LEAST_TILES: Final = 8  # of 64; in fewer there is too little light to judge by
 _LEAST_NOISY: Final = 0.05  # of the samples of a tile, neither black nor at the top of the scale
 _FROZEN: Final = 0.5  # of the tiles that can be compared; of a torn frame one part is old, too
@@ -33,19 +34,22 @@ def frozen_fraction(previous: U8, current: U8) -> float | None:
     """
     if previous.shape != current.shape:
         return None
-    height, width = current.shape[:2]
-    tall, wide = max(1, height // _TILES_A_SIDE), max(1, width // _TILES_A_SIDE)
-    told = copied = 0
-    for top in range(0, height - tall + 1, tall):
-        rows = slice(top, top + tall, max(1, tall // _SAMPLES_A_TILE))
-        for left in range(0, width - wide + 1, wide):
-            columns = slice(left, left + wide, max(1, wide // _SAMPLES_A_TILE))
-            now = current[rows, columns]
-            noisy = (now > _DARKEST) & (now < _BRIGHTEST)
-            if np.count_nonzero(noisy) >= _LEAST_NOISY * now.size:
-                told += 1
-                copied += bool(np.array_equal(previous[rows, columns], now))
-    return copied / told if told >= min(_LEAST_TILES, _TILES_A_SIDE**2) else None
+    step = max(1, min(current.shape[:2]) // _SAMPLES_A_SIDE)
+    now, before = (np.ascontiguousarray(frame[::step, ::step]) for frame in (current, previous))
+    noisy = _by_tile((now > _DARKEST) & (now < _BRIGHTEST))
+    told = noisy >= _LEAST_NOISY
+    if np.count_nonzero(told) < _LEAST_TILES:
+        return None
+    changed = _by_tile(now != before)
+    return float(np.mean(changed[told] == 0.0))
+
+
+def _by_tile(marks: npt.NDArray[np.bool_]) -> F64:
+    """(tiles,) share of the marks, (h, w, 3) bool, that are set in each tile."""
+    tall, wide = (max(1, side // _TILES_A_SIDE) for side in marks.shape[:2])
+    rows, columns = marks.shape[0] // tall, marks.shape[1] // wide
+    tiles = marks[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide * 3)
+    return np.asarray(tiles.mean(axis=(1, 3)).ravel(), dtype=np.float64)
 
 
 def is_frozen(previous: U8, current: U8) -> bool:

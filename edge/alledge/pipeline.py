@@ -1,6 +1,6 @@
 """The pixel path from end to end: one frame in, one field result out.
 
-    frame -> illumination -> pixel size -> quality -> cells -> patches -> logits -> calls
+    frame -> illumination -> pixel size -> quality -> cells -> patches -> stain -> logits -> calls
 
 Every step is a pure function of the one before; this module only joins them. A field that fails
 its quality check has no cells and no calls: the device says what is wrong instead of guessing.
@@ -12,6 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from alledge.calibration.calibration import Calibration
+from alledge.calibration.lamp_check import follow_level, lamp_change
 from alledge.calls import CUT_BY_BORDER, make_calls
 from alledge.card import Card
 from alledge.cells import find_cells
@@ -20,8 +22,19 @@ from alledge.illumination import Illumination, estimate_illumination
 from alledge.model_file import read_model
 from alledge.patches import PATCH_PX, cut_patches
 from alledge.pixel_size import estimate_pixel_size
-from alledge.quality import judge_quality
-from alledge.types import U8, Call, Cell, FieldResult, Frame, PixelSize, PixelSizeSource, Verdict
+from alledge.quality import judge_quality, refuse
+from alledge.stain_check import is_stain_strange
+from alledge.types import (
+    U8,
+    Call,
+    Cell,
+    FieldResult,
+    Frame,
+    PixelSize,
+    PixelSizeSource,
+    Quality,
+    Verdict,
+)
 
 NO_PATCHES: Final[U8] = np.empty((0, PATCH_PX, PATCH_PX, 3), np.uint8)
 
@@ -58,52 +71,107 @@ class FieldAnalysis:
     illumination: Illumination
 
 
-def analyse_field(frame: Frame, model: FieldModel | None, pixel_um: float | None = None) -> FieldResult:
+def analyse_field(
+    frame: Frame,
+    model: FieldModel | None,
+    pixel_um: float | None = None,
+    calibration: Calibration | None = None,
+) -> FieldResult:
     """Finds and, where a model is given, classifies the white cells of one field.
 
     Args:
         frame: the field, (H, W, 3) uint8 BGR.
         model: None finds cells without calling them.
-        pixel_um: micrometres a pixel when calibrated; None estimates it from the red cells.
+        pixel_um: micrometres a pixel when given; None takes the calibration's, or else estimates it from
+            the red cells.
+        calibration: of the microscope; a frame that it does not hold for, or whose light has changed since,
+            is refused.
     """
-    return analyse_with_evidence(frame, model, pixel_um).result
+    return analyse_with_evidence(frame, model, pixel_um, calibration).result
 
 
 def analyse_with_evidence(
-    frame: Frame, model: FieldModel | None, pixel_um: float | None = None
+    frame: Frame,
+    model: FieldModel | None,
+    pixel_um: float | None = None,
+    calibration: Calibration | None = None,
 ) -> FieldAnalysis:
     """The same as `analyse_field`, with the patches that the calls rest on."""
-    illumination = estimate_illumination(frame.pixels)
-    pixel_size = _pixel_size(frame, illumination, pixel_um)
-    quality = judge_quality(frame.pixels, illumination, pixel_size.pixel_um)
-    identity = model.classifier.identity if model else None
-    if quality.verdict is not Verdict.OK:
-        refused = FieldResult(
-            source=frame.source,
-            width=frame.width,
-            height=frame.height,
-            pixel_size=pixel_size,
-            quality=quality,
-            cells=(),
-            model=identity,
-        )
-        return FieldAnalysis(refused, NO_PATCHES, illumination)
-    found = find_cells(frame.pixels, illumination, pixel_size.pixel_um)
-    patches = _patches(frame, found.cells, pixel_size.pixel_um, illumination) if model else NO_PATCHES
+    field = _judge_field(frame, pixel_um, calibration)
+    if field.quality.verdict is not Verdict.OK:
+        return _refused(frame, model, field)
+    found = find_cells(frame.pixels, field.illumination, field.pixel_size.pixel_um)
+    patches = _patches(frame, found.cells, field) if model else NO_PATCHES
+    if model and _is_stain_strange(found.cells, patches, model.card):
+        finding = "The cells of this field differ in colour from those that the model was fitted on."
+        strange = refuse(field.quality, Verdict.STAIN_UNLIKE_TRAINING, finding)
+        return _refused(frame, model, replace(field, quality=strange))
     result = FieldResult(
         source=frame.source,
         width=frame.width,
         height=frame.height,
-        pixel_size=pixel_size,
-        quality=quality,
+        pixel_size=field.pixel_size,
+        quality=field.quality,
         cells=found.cells,
         calls=_call_cells(found.cells, patches, model) if model else (),
         n_smudges=found.n_smudges,
         n_platelets=found.n_platelets,
-        model=identity,
-        notes=_notes(pixel_size),
+        model=model.classifier.identity if model else None,
+        notes=_notes(field.pixel_size),
     )
-    return FieldAnalysis(result, patches, illumination)
+    return FieldAnalysis(result, patches, field.illumination)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Field:
+    """What is known of a frame before its cells are looked for."""
+
+    illumination: Illumination
+    pixel_size: PixelSize
+    quality: Quality
+
+
+def _judge_field(frame: Frame, pixel_um: float | None, calibration: Calibration | None) -> _Field:
+    """Light, scale and quality, with the calibration where there is one."""
+    estimated = estimate_illumination(frame.pixels)
+    if pixel_um is None and calibration is not None:
+        pixel_um = calibration.pixel_um
+    pixel_size = _pixel_size(frame, estimated, pixel_um)
+    # By the frame's own light: a lamp that changed must not make a good smear look like a bad one.
+    quality = judge_quality(frame.pixels, estimated, pixel_size.pixel_um)
+    if calibration is None:
+        return _Field(estimated, pixel_size, quality)
+    misfit = calibration.mismatch(frame)
+    if misfit is not None:
+        return _Field(estimated, pixel_size, refuse(quality, Verdict.NOT_CALIBRATED, misfit))
+    if quality.verdict is not Verdict.OK or estimated.masked:
+        return _Field(estimated, pixel_size, quality)
+    change = lamp_change(calibration.illumination, estimated).finding
+    if change is not None:
+        return _Field(estimated, pixel_size, refuse(quality, Verdict.LIGHT_CHANGED, change))
+    return _Field(follow_level(calibration.illumination, estimated), pixel_size, quality)
+
+
+def _refused(frame: Frame, model: FieldModel | None, field: _Field) -> FieldAnalysis:
+    """A field that nothing is said about but why."""
+    result = FieldResult(
+        source=frame.source,
+        width=frame.width,
+        height=frame.height,
+        pixel_size=field.pixel_size,
+        quality=field.quality,
+        cells=(),
+        model=model.classifier.identity if model else None,
+    )
+    return FieldAnalysis(result, NO_PATCHES, field.illumination)
+
+
+def _is_stain_strange(cells: tuple[Cell, ...], patches: U8, card: Card) -> bool:
+    """Whether the whole cells of a field, as the model was fitted on, have another colour than those."""
+    if card.familiarity is None:
+        return False
+    whole = np.array([not cell.touches_border for cell in cells], dtype=np.bool_)
+    return is_stain_strange(patches[whole], card.familiarity)
 
 
 def _pixel_size(frame: Frame, illumination: Illumination, pixel_um: float | None) -> PixelSize:
@@ -112,10 +180,11 @@ def _pixel_size(frame: Frame, illumination: Illumination, pixel_um: float | None
     return estimate_pixel_size(frame.pixels, illumination)
 
 
-def _patches(frame: Frame, cells: tuple[Cell, ...], pixel_um: float, illumination: Illumination) -> U8:
+def _patches(frame: Frame, cells: tuple[Cell, ...], field: _Field) -> U8:
     if not cells:
         return NO_PATCHES
-    return cut_patches(frame.pixels, [(cell.x, cell.y) for cell in cells], pixel_um, illumination)
+    centres = [(cell.x, cell.y) for cell in cells]
+    return cut_patches(frame.pixels, centres, field.pixel_size.pixel_um, field.illumination)
 
 
 def _call_cells(cells: tuple[Cell, ...], patches: U8, model: FieldModel) -> tuple[Call, ...]:

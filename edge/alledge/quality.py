@@ -6,18 +6,20 @@ failing has a name and a sentence that tells a technician what to do.
 - Light: the level of the background, and how much of the frame is at the top of the scale.
 - Blood: a smear is clear plasma with matter on it that takes one family of colours, because haemoglobin
   and the Romanowsky dyes all absorb green. Noise, text and landscapes do not.
+- Thickness: cells that lie on one another cannot be told apart (crowding.py).
 - Focus: blur once more by a known amount and see how much steepness is lost (the blur effect: Crete et
   al., Proc SPIE 2007, 6492). Where an edge is blurred by s and then by r, its slope falls by
   s / sqrt(s^2 + r^2) whatever its contrast, so s follows, in micrometres, on pale and dark slides alike.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from alledge.crowding import is_too_thick
 from alledge.illumination import Illumination
 from alledge.stain import optical_density
 from alledge.types import F32, U8, Quality, Verdict
@@ -29,6 +31,10 @@ _ADVICE: Final = {
     Verdict.SATURATED: "Turn the lamp or the exposure down: the picture is washed out.",
     Verdict.NO_SMEAR: "Move the slide: there are no cells here.",
     Verdict.NOT_A_SMEAR: "Check the slide and the camera: this does not look like a stained blood smear.",
+    Verdict.TOO_THICK: "Move towards the feathered edge: the cells overlap here.",
+    Verdict.STAIN_UNLIKE_TRAINING: "Check stain and buffer: the model has seen no cells of this colour.",
+    Verdict.LIGHT_CHANGED: "Restore lamp and condenser, or run `alledge calibrate`.",
+    Verdict.NOT_CALIBRATED: "Restore the camera's settings, or run `alledge calibrate`.",
 }
 
 _WORKING_UM: Final = 0.36
@@ -55,6 +61,11 @@ _COARSE_UM: Final = 0.8  # second blur
 _EDGE_PERCENTILE: Final = 95.0  # of steepness: what is judged are edges
 
 
+def refuse(quality: Quality, verdict: Verdict, finding: str) -> Quality:
+    """The same figures under another verdict; its advice opens with what was found, a sentence."""
+    return replace(quality, verdict=verdict, advice=f"{finding} {_ADVICE[verdict]}")
+
+
 def judge_quality(pixels: U8, illumination: Illumination, pixel_um: float | None) -> Quality:
     """Quality of a field.
 
@@ -68,10 +79,13 @@ def judge_quality(pixels: U8, illumination: Illumination, pixel_um: float | None
         background, 0 to 1), and the fractions of the frame that are saturated and stained.
     """
     matter = _weigh_matter(pixels, illumination)
-    blur_um = _blur_um(pixels, _ASSUMED_UM if pixel_um is None else pixel_um)
+    known_um = _ASSUMED_UM if pixel_um is None else pixel_um
+    blur_um = _blur_um(pixels, known_um)
     level = float(illumination.background.mean())
     saturated = float((pixels[::8, ::8].min(axis=2) >= 254).mean())
     verdict = _verdict(level, saturated, matter, blur_um, illumination)
+    if verdict is Verdict.OK and not illumination.masked and is_too_thick(pixels, illumination, known_um):
+        verdict = Verdict.TOO_THICK
     return Quality(
         verdict, _ADVICE[verdict], 1.0 / max(blur_um, 1e-3), level / 255.0, saturated, matter.stained
     )
