@@ -163,6 +163,36 @@ class CalibrationDamaged(InputError):
     code = "calibration-damaged"
 
 
+class CameraFinished(CameraUnavailable):
+    """An archive that stands in for a camera has served its last image."""
+
+    code = "camera-finished"
+
+
+class ConfigUnusable(InputError):
+    """A configuration file cannot be read, or says something that is not allowed."""
+
+    code = "config-unusable"
+
+
+class AlreadyRunning(InputError):
+    """Another `alledge run` works in the same data folder."""
+
+    code = "already-running"
+
+
+class ServiceUnreachable(InputError):
+    """No `alledge run` answers at the control socket."""
+
+    code = "service-unreachable"
+
+
+class ControlRefused(InputError):
+    """The service does not know a command, or cannot obey it now."""
+
+    code = "control-refused"
+
+
 class FidelityRefused(RefusedError):
     """The int8 model is not as good as the float model."""
 
@@ -191,6 +221,12 @@ class StorageFailed(RefusedError):
     """A file could not be written whole: disk full, read-only, or no permission."""
 
     code = "storage-failed"
+
+
+class ClassifierFailed(RefusedError):
+    """The network gave no answer, or answered its golden patch wrongly."""
+
+    code = "classifier-failed"
 
 
 class JournalUnavailable(RefusedError):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from alledge.cameras.source import ClosesOnExit
-from alledge.errors import CameraUnavailable, PathUnusable
+from alledge.errors import CameraFinished, PathUnusable
 from alledge.images import list_images, read_image
 from alledge.types import Frame
 
@@ -22,9 +22,9 @@ class FileSource(ClosesOnExit):
 
         Raises:
             ImageUnreadable, PathUnusable: the file is missing or no image.
-            CameraUnavailable: every image was served.
+            CameraFinished: every image was served.
         """
         path = next(self._paths, None)
         if path is None:
-            raise CameraUnavailable("There are no more images.", "Use `alledge scan` for a whole folder.")
+            raise CameraFinished("There are no more images.", "Use `alledge scan` for a whole folder.")
         return Frame(pixels=read_image(path), source=str(path))

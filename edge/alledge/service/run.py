@@ -1,0 +1,248 @@
+"""`alledge run` put together: settings, model and its self-test, journal, camera; then the loop to the end.
+
+Stopping is quick whatever hangs: everything acknowledged is durable already, so half a second after SIGTERM
+the process ends with or without the loop's consent.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from alledge.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from alledge.classifier import open_classifier
+from alledge.clock import SystemClock
+from alledge.durable import make_folder
+from alledge.errors import AlreadyRunning, JournalUnavailable, PathUnusable, StorageFailed
+from alledge.health import read_health
+from alledge.journal import JOURNAL_NAME, SqliteJournal, open_journal
+from alledge.model_file import ModelFile, read_model
+from alledge.pipeline import FieldAnalysis, FieldModel, analyse_with_evidence
+from alledge.service.camera_keeper import CameraKeeper, CameraLimits
+from alledge.service.camera_process import CameraProcess
+from alledge.service.config import Config
+from alledge.service.control import ControlSocket
+from alledge.service.ledger import LedgerState
+from alledge.service.loop import Ports, Station
+from alledge.service.sentinel import SentinelClassifier, self_test
+from alledge.service.slide_session import Analyst
+from alledge.service.status import status_of, write_status
+from alledge.service.troubles import Trouble
+from alledge.service.watchdog import notifier_from, watchdog_interval_s
+from alledge.strict_json import Json
+from alledge.types import Frame
+
+STOP_WITHIN_S: Final = 0.5
+STOPPED_HARD: Final = 0
+"""Exit status when something hung at the end: the stop was asked for, and nothing acknowledged is lost."""
+
+_STEP_S: Final = 0.1  # the loop looks about at least so often, frame or not
+_STATUS_EVERY_NS: Final = 500_000_000
+_DEFAULT_WATCHDOG_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run of the service ended: its ledger, and how many results the disk never took."""
+
+    ledger: LedgerState
+    n_lost: int
+
+
+def run_service(
+    config: Config, config_trouble: Trouble | None = None, tell: Callable[[str], None] | None = None
+) -> RunReport:
+    """Serve until SIGTERM, SIGINT or a `stop` order. `tell` is given a line for the log now and then.
+
+    Raises:
+        AlreadyRunning: another service works in the data folder.
+        PathUnusable, ModelUnreadable, ModelDamaged, ...: the model cannot be used.
+        SelfTestFailed: the model answers otherwise on this machine than where it was made.
+        JournalDamaged, JournalForeign, JournalTooNew: the journal is not one that can be added to.
+    """
+    data, runtime = Path(config.data), Path(config.runtime)
+    make_folder(data)
+    with _only_one(data), _Stop() as stop:
+        say = tell or _say_nothing
+        analyst, model = open_analyst(config, data)
+        say(f"self-test passed: {len(model.golden.patches)} golden vectors of {model.name}")
+        with contextlib.ExitStack() as held:
+            clock = SystemClock()
+            journal = _open_journal_patiently(data / JOURNAL_NAME, clock, stop)
+            held.callback(journal.close)
+            camera = CameraProcess(config.camera, least_interval_s=1.0 / config.frames_per_s)
+            held.callback(camera.close)
+            keeper = CameraKeeper(camera, CameraLimits(config.open_s, config.capture_s))
+            board = _Board()
+            control = ControlSocket(runtime / "control.sock", lambda: board.status)
+            held.callback(control.close)
+            ports = Ports(camera, keeper, analyst, journal, clock, control, read_health)
+            station = Station(ports, config.slide, keep_pictures=config.keep_pictures)
+            station.troubles.set("config", config_trouble, clock.monotonic_ns())
+            server = _Server(station, board, runtime / "status.json", config, model, clock)
+            server.serve(stop, say)
+            lost = station.stop()
+            server.publish()
+        return RunReport(station.ledger.state(), len(lost))
+
+
+def open_analyst(config: Config, data: Path) -> tuple[Analyst, ModelFile]:
+    """The pixel path with a model that has proven itself. Raises as `run_service` does."""
+    path = Path(config.model)
+    model = read_model(path)
+    calibration = _calibration(data)
+    holder: list[FieldModel] = []
+
+    def build() -> None:
+        fresh = read_model(path)
+        classifier = open_classifier(fresh)
+        self_test(classifier, fresh.golden, fresh.card)
+        holder[:] = [FieldModel(SentinelClassifier(classifier, fresh.golden), fresh.card)]
+
+    def analyse(frame: Frame) -> FieldAnalysis:
+        return analyse_with_evidence(frame, holder[0], config.pixel_um or None, calibration)
+
+    build()
+    return Analyst(analyse, build, model.card, calibration), model
+
+
+class _Board:
+    """The last snapshot of the status, replaced whole: the control thread reads it."""
+
+    def __init__(self) -> None:
+        self.status: dict[str, Json] = {}
+
+
+@dataclass(slots=True)
+class _Server:
+    """Steps the station, and tells status and watchdog."""
+
+    station: Station
+    board: _Board
+    status_file: Path
+    config: Config
+    model: ModelFile
+    clock: SystemClock
+    _published_ns: int = 0
+
+    def serve(self, stop: "_Stop", say: Callable[[str], None]) -> None:
+        notifier = notifier_from(os.environ)
+        limit_s = watchdog_interval_s(os.environ) or _DEFAULT_WATCHDOG_S
+        notifier.tell("READY=1", "STATUS=Waiting for the first field.")
+        told = ""
+        while not (stop.is_asked or self.station.is_stopping):
+            self.station.step(_STEP_S)
+            reason = self.station.reason_to_feed(limit_s)
+            if reason is not None:
+                notifier.tell("WATCHDOG=1")
+            if (reason or "no reason known") != told:
+                told = reason or "no reason known"
+                notifier.tell(f"STATUS={told}")
+                say(told)
+            if self.clock.monotonic_ns() - self._published_ns > _STATUS_EVERY_NS:
+                self.publish()
+        notifier.tell("STOPPING=1")
+        stop.begin()
+
+    def publish(self) -> None:
+        """Show the state of the service; a status file that cannot be written is a trouble, not an end."""
+        self._published_ns = self.clock.monotonic_ns()
+        card, identity = self.model.card, self.model.identity
+        self.board.status = status_of(self.station, identity, card, self.config.target_cells, self.clock)
+        try:
+            write_status(self.board.status, self.status_file)
+        except StorageFailed as error:
+            self.station.troubles.set("status", Trouble.of(error), self._published_ns)
+        else:
+            self.station.troubles.set("status", None, self._published_ns)
+
+
+class _Stop:
+    """SIGTERM and SIGINT ask the loop to end; a timer ends the process when the loop does not."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._timer: threading.Timer | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "_Stop":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._asked)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave
+
+    def begin(self) -> None:
+        """Start the clock on the end, when it was not a signal that asked."""
+        self.is_asked = True
+        if self._timer is None:
+            self._timer = threading.Timer(STOP_WITHIN_S - 0.05, _end_hard)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _asked(self, _number: int, _frame: FrameType | None) -> None:
+        self.begin()
+
+
+def _say_nothing(_line: str) -> None:
+    """Nobody asked for a log."""
+
+
+def _end_hard() -> None:
+    sys.stderr.write("stopped hard: something hung; all that was acknowledged is stored\n")
+    sys.stderr.flush()
+    os._exit(STOPPED_HARD)  # the kernel kills the camera's process with us
+
+
+@contextlib.contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    """Hold the data folder: two services on one journal and one camera would fight."""
+    try:
+        handle = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise PathUnusable(f"{data} cannot be used ({error.strerror}).", "Name another --data.") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise AlreadyRunning(
+            f"Another `alledge run` works in {data}.", "Stop it, or name another --data."
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _open_journal_patiently(path: Path, clock: SystemClock, stop: _Stop) -> SqliteJournal:
+    """The journal; while its disk refuses at the start there is nothing to do but to wait and say so."""
+    while True:
+        try:
+            journal = open_journal(path, clock)
+        except JournalUnavailable:
+            if stop.is_asked:
+                raise
+            notifier_from(os.environ).tell("STATUS=The journal cannot be written yet.")
+            time.sleep(0.5)
+        else:
+            earliest = journal.last_wall()
+            if earliest is not None:
+                clock.note_stored(earliest)
+            return journal
+
+
+def _calibration(data: Path) -> Calibration | None:
+    """The microscope's calibration; None when it was never calibrated. Raises CalibrationDamaged."""
+    return load_calibration(data) if (data / CALIBRATION_FILE).is_file() else None

@@ -1,0 +1,52 @@
+"""Does the stage stand still? Then the field has its result already, and nothing is to be looked at again.
+
+The view is compared with the one that was analysed last, not with the frame before: a slow drift adds up
+and is seen. Blocks of pixels are averaged, so that sensor noise cancels; the mean brightness of each colour
+is divided out, so that a flickering lamp is no movement.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from alledge.types import F32, U8
+
+_BLOCK_PX: Final = 8  # about a micrometre at 0.13 um a pixel
+_MOVED_LEVELS: Final = 6.0  # of 255: a shift of one pixel changes blocks on the rim of a cell by more
+_MOVED_FRACTION: Final = 0.002  # of the blocks; a red cell's rim alone covers more
+_DARKEST_MEAN: Final = 32.0  # below it the noise of a dark frame would be enlarged into movement
+
+
+class Stillness:
+    """Remembers, reduced, the view that was analysed last."""
+
+    def __init__(self) -> None:
+        self._kept: F32 | None = None
+
+    def is_unchanged(self, pixels: U8) -> bool:
+        """Whether a frame, (H, W, 3) uint8, shows what the kept one shows."""
+        if self._kept is None:
+            return False
+        now = _reduced(pixels)
+        if now.shape != self._kept.shape:
+            return False
+        moved = np.abs(now - self._kept).max(axis=2) > _MOVED_LEVELS
+        return float(moved.mean()) < _MOVED_FRACTION
+
+    def keep(self, pixels: U8) -> None:
+        """Take a frame as the one that was analysed."""
+        self._kept = _reduced(pixels)
+
+    def forget(self) -> None:
+        """Have the next frame analysed whatever it shows."""
+        self._kept = None
+
+
+def _reduced(pixels: U8) -> F32:
+    """(h, w, 3) float32 block averages, each colour brought to a mean of 128."""
+    height, width = pixels.shape[:2]
+    size = (max(1, width // _BLOCK_PX), max(1, height // _BLOCK_PX))
+    small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    mean = np.maximum(small.mean(axis=(0, 1)), _DARKEST_MEAN)
+    return np.asarray(small * np.float32(128.0) / mean, dtype=np.float32)
