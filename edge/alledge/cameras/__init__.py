@@ -3,7 +3,7 @@
 - `picamera2:N`, camera N of a Raspberry Pi
 - `v4l2:/dev/videoN`, a USB microscope
 - `file:PATH`, an image, or a folder whose images are served in order
-- `phantom:[seed=..,..]`, rendered smears with known truth
+- `phantom:[seed=..,..]`, rendered smears with known truth; `phantom:slide=..`, one slide under a moving hand
 """
 
 from collections.abc import Callable
@@ -38,9 +38,9 @@ def _open_file(path: str) -> FrameSource:
 
 
 def _open_phantom(spec: str) -> FrameSource:
-    from alledge.cameras.phantom import PhantomSource
+    from alledge.cameras.phantom import open_phantom
 
-    return PhantomSource(spec)
+    return open_phantom(spec)
 
 
 def _open_picamera2(index: str) -> FrameSource:

@@ -20,8 +20,8 @@ class HandHabits:
     least_overlap: share of a field, by area, that the one before shows too, jumps apart.
     pause: starts to look at a place for some fields. tremble_um: standard deviation while it does.
     turn_back: reverses. go_home: heads for a place seen earlier. jump: lifts to another place; half of
-    the jumps land where the hand has been. moving_defocus_um: at full speed. extent_fields: side of the
-    square of the slide that it keeps to, in fields.
+    the jumps land where the hand has been. moving_defocus_um: at full speed. least_speed: of the longest
+    step that keeps the overlap. extent_fields: side of the area that it keeps to, in fields.
     """
 
     least_overlap: float = 0.2
@@ -31,6 +31,7 @@ class HandHabits:
     go_home: float = 0.03
     jump: float = 0.0
     moving_defocus_um: float = 1.5
+    least_speed: float = 0.03
     extent_fields: float = 6.0
 
 
@@ -63,7 +64,9 @@ class _Hand:
         self._at = np.zeros(2)
         self._seen = [self._at]
         self._heading = rng.uniform(0, 2 * math.pi)
-        self._speed = rng.uniform(0.1, 1.0)  # of the largest step that keeps the promised overlap
+        self._speed = rng.uniform(
+            habits.least_speed, 1.0
+        )  # of the largest step that keeps the promised overlap
         self._looking = 0
         self._goal: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
         self._first = True
@@ -107,14 +110,14 @@ class _Hand:
     def _change_mind(self) -> None:
         """New speed and heading, most often close to the old ones."""
         rng, habits = self._rng, self._habits
-        self._speed = float(np.clip(self._speed + rng.normal(0.0, 0.15), 0.03, 1.0))
+        self._speed = float(np.clip(self._speed + rng.normal(0.0, 0.15), habits.least_speed, 1.0))
         self._heading += rng.normal(0.0, 0.25)
         if rng.random() < habits.pause:
             self._looking = int(rng.integers(1, 6))
         if rng.random() < habits.turn_back:
             self._heading += math.pi
         if rng.random() < 0.05:
-            self._speed = float(rng.uniform(0.05, 1.0))
+            self._speed = float(rng.uniform(habits.least_speed, 1.0))
         if rng.random() < habits.go_home:
             self._goal = self._seen[int(rng.integers(len(self._seen)))]
         half = habits.extent_fields * self._size / 2

@@ -25,7 +25,8 @@ _F16: TypeAlias = npt.NDArray[np.float16]
 _Drawn = TypeVar("_Drawn")
 
 _INSET_UM: Final = 13.0  # white cells of neighbouring tiles, and red cells beyond the edge, stay clear
-_TILES_KEPT: Final = 16  # a field shows four at most, and a tile needs the canvases of nine
+TILES_KEPT: Final = 16
+"""A field shows four at most, and a tile needs the canvases of nine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,14 @@ class _Canvas:
 
 
 class PhantomSlide:
-    """A slide whose tiles look like the fields of `parameters` (seed, sizes, numbers of cells a tile)."""
+    """A slide whose tiles look like the fields of `parameters` (seed, sizes, numbers of cells a tile).
 
-    def __init__(self, parameters: PhantomParameters) -> None:
+    tiles_kept: rendered tiles, and canvases of tiles, that stay in memory; the others are drawn again.
+    """
+
+    def __init__(self, parameters: PhantomParameters, tiles_kept: int = TILES_KEPT) -> None:
         self.parameters = parameters
+        self._tiles_kept = tiles_kept
         self._canvases: OrderedDict[tuple[int, int], _Canvas] = OrderedDict()
         self._tiles: OrderedDict[tuple[int, int], _F16] = OrderedDict()
         self._cells: dict[tuple[int, int], tuple[SlideCell, ...]] = {}
@@ -112,10 +117,20 @@ class PhantomSlide:
         window[y0:y1, x0:x1] = self._tile(row, column)[y0 - y : y1 - y, x0 - x : x1 - x]
 
     def _tile(self, row: int, column: int) -> _F16:
-        return _kept(self._tiles, (row, column), lambda: self._render_tile(row, column))
+        return self._kept(self._tiles, (row, column), lambda: self._render_tile(row, column))
 
     def _canvas(self, row: int, column: int) -> _Canvas:
-        return _kept(self._canvases, (row, column), lambda: self._draw(row, column))
+        return self._kept(self._canvases, (row, column), lambda: self._draw(row, column))
+
+    def _kept(
+        self, store: OrderedDict[tuple[int, int], _Drawn], at: tuple[int, int], draw: Callable[[], _Drawn]
+    ) -> _Drawn:
+        """What is stored for a tile, drawn when it is not; the least recently used goes."""
+        drawn = store.pop(at, None)
+        store[at] = draw() if drawn is None else drawn
+        while len(store) > self._tiles_kept:
+            store.popitem(last=False)
+        return store[at]
 
     def _cells_of(self, row: int, column: int) -> tuple[SlideCell, ...]:
         if (row, column) not in self._cells:
@@ -136,12 +151,11 @@ class PhantomSlide:
         x_um, y_um = column * p.width_um, row * p.height_um
         known = []
         for cell in cells:
-            low, high = cell.outline.min(axis=0) * p.pixel_um, cell.outline.max(axis=0) * p.pixel_um
-            box = (x_um + low[0], y_um + low[1], x_um + high[0], y_um + high[1])
+            left, top = (float(v) * p.pixel_um for v in cell.outline.min(axis=0))
+            right, bottom = (float(v) * p.pixel_um for v in cell.outline.max(axis=0))
+            box = (x_um + left, y_um + top, x_um + right, y_um + bottom)
             centre = x_um + cell.x * p.pixel_um, y_um + cell.y * p.pixel_um
-            known.append(
-                SlideCell(cell.kind, *centre, cell.diameter_um, tuple(float(v) for v in box))  # type: ignore[arg-type]
-            )
+            known.append(SlideCell(cell.kind, *centre, cell.diameter_um, box))
         self._cells[row, column] = tuple(known)
         density, red, margin_px = smear.canvas()
         return _Canvas(density.astype(np.float16), red.astype(np.float16), margin_px)
@@ -161,14 +175,3 @@ class PhantomSlide:
                 density[y0:y1, x0:x1] += canvas.density[y0 - y : y1 - y, x0 - x : x1 - x]
                 red[y0:y1, x0:x1] += canvas.red[y0 - y : y1 - y, x0 - x : x1 - x]
         return Smear(p).stained(density, red).astype(np.float16)
-
-
-def _kept(
-    store: OrderedDict[tuple[int, int], _Drawn], place: tuple[int, int], draw: Callable[[], _Drawn]
-) -> _Drawn:
-    """What is stored for a place, drawn when it is not; the least recently used goes."""
-    drawn = store.pop(place, None)
-    store[place] = draw() if drawn is None else drawn
-    while len(store) > _TILES_KEPT:
-        store.popitem(last=False)
-    return store[place]

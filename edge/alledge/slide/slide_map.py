@@ -262,12 +262,7 @@ class SlideMap:
         self._keys.link(Link(other, key, shift.dx_um, shift.dy_um, _weight(shift)))
         for old, new in duplicates(self._spots(before[0]), self._spots(before[1])):
             one, two = sorted((int(before[0][old]), int(before[1][new])))
-            self._withdraw(two, one)
-
-    def _withdraw(self, number: int, kept: int) -> None:
-        self._withdrawn[number] = kept
-        twice, once = self._cells[number - 1], self._cells[kept - 1]
-        once.sharpness = max(once.sharpness, twice.sharpness)
+            self._withdrawn[two] = one
 
     def _numbers_in(self, region: int) -> I64:
         """Numbers of the cells counted in a region."""
