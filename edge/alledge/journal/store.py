@@ -59,21 +59,21 @@ class SqliteJournal:
 
     def start_slide(self, identifier: str, wall: WallTime) -> int:
         """Open a slide; its number, by which the other methods know it."""
-        with self._transaction() as connection:
-            return _append(connection, SLIDE_STARTED, {"identifier": identifier, "wall": to_plain(wall)})
+        with self.transaction() as connection:
+            return append(connection, SLIDE_STARTED, {"identifier": identifier, "wall": to_plain(wall)})
 
     def end_slide(self, slide_id: int, wall: WallTime) -> None:
         """Close a slide. Raises SlideUnusable when there is no open slide of that number."""
-        with self._transaction() as connection:
-            _append(connection, SLIDE_ENDED, {"slide_id": slide_id, "wall": to_plain(wall)})
+        with self.transaction() as connection:
+            append(connection, SLIDE_ENDED, {"slide_id": slide_id, "wall": to_plain(wall)})
 
     def append_field(self, slide_id: int, record: FieldRecord) -> int:
         """Store one field; its number. Raises SlideUnusable when there is no open slide of that number."""
         stored, pictures = prepare(slide_id, record, self._boot_id)
         body = stored.body()
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", pictures.items())
-            return _append(connection, FIELD, body)
+            return append(connection, FIELD, body)
 
     def append_event(self, kind: str, body: Mapping[str, Json], wall: WallTime) -> int:
         """Store another event; its number. The kinds that mean something here are in `projection`.
@@ -83,18 +83,18 @@ class SqliteJournal:
         """
         if kind in OWN_KINDS or "wall" in body:
             raise ValueError(f"an event of kind {kind!r} with {sorted(body)} is not for callers to write")
-        with self._transaction() as connection:
-            return _append(connection, kind, {**body, "wall": to_plain(wall)})
+        with self.transaction() as connection:
+            return append(connection, kind, {**body, "wall": to_plain(wall)})
 
     def head(self) -> Head:
         """The end of the chain; keep a copy on another machine, and nothing before it can change unseen."""
-        with self._one_at_a_time, translated(self.path):
-            return read_last(self._opened())
+        with self.reading() as connection:
+            return read_last(connection)
 
     def last_wall(self) -> WallTime | None:
         """The wall time of the last event that could be believed, for `SystemClock`."""
-        with self._one_at_a_time, translated(self.path):
-            return last_believable(self._opened())
+        with self.reading() as connection:
+            return last_believable(connection)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -102,17 +102,22 @@ class SqliteJournal:
             self._let_go()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: durable when the block is left, undone when it is left by an error."""
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for other parts of the journal to read with and not to keep."""
         with self._one_at_a_time, translated(self.path):
             try:
-                connection = self._opened()
-                with writing(connection):
-                    yield connection
-                write_head(self.path, read_last(connection))
+                yield self._opened()
             except (sqlite3.Error, JournalIoFailed):
                 self._let_go()
                 raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: durable when the block is left, undone when it is left by an error."""
+        with self.reading() as connection:
+            with writing(connection):
+                yield connection
+            write_head(self.path, read_last(connection))
 
     def _opened(self) -> sqlite3.Connection:
         """The connection, made where there is none, or where the file under its name is another one."""
@@ -133,7 +138,7 @@ class SqliteJournal:
         with writing(connection):
             if schema.is_empty(connection):
                 schema.create(connection)
-                _append(connection, STARTED, self._introduction())
+                append(connection, STARTED, self._introduction())
             self._note_missing_rows(connection)
         write_head(self.path, read_last(connection))
 
@@ -157,7 +162,7 @@ class SqliteJournal:
             "found_hash": last.hash,
             "wall": to_plain(self._clock.wall()),
         }
-        _append(connection, ROWS_MISSING, body)
+        append(connection, ROWS_MISSING, body)
 
     def _let_go(self) -> None:
         connection, self._connection, self._file = self._connection, None, None
@@ -237,7 +242,7 @@ def last_believable(connection: sqlite3.Connection) -> WallTime | None:
     return from_plain(WallTime, {"unix_s": row[0], "trust": row[1]}) if row else None
 
 
-def _append(connection: sqlite3.Connection, kind: str, body: Mapping[str, Json]) -> int:
+def append(connection: sqlite3.Connection, kind: str, body: Mapping[str, Json]) -> int:
     """Link an event to the chain and bring the query tables up to date; its number."""
     event: Event = link(read_last(connection), kind, body)
     row = (event.number, event.kind, event.body, event.previous_hash, event.hash)
