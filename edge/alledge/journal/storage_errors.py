@@ -56,8 +56,13 @@ def translated(path: Path) -> Iterator[None]:
         raise _in_our_words(path, error) from error
 
 
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's code without its details; errors that Python's own module raises have none."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & _PRIMARY
+
+
 def _in_our_words(path: Path, error: sqlite3.Error) -> AllscopeError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
+    code = primary_code(error)
     if code == sqlite3.SQLITE_NOTADB:
         return JournalForeign(f"{path} is no journal of alledge.", "Name another data folder.")
     kind = _UNAVAILABLE.get(code)

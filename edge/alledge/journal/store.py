@@ -1,8 +1,9 @@
 """The journal in one SQLite file: an event, its pictures and its query rows in one transaction, or nothing.
 
 Write-ahead log with synchronous=FULL: COMMIT returns after fsync(2) of the log, so a field that was
-acknowledged survives SIGKILL and a power cut. After any failure of the medium the connection is thrown
-away and the next call opens a fresh one: a disk that has room again is used again, nothing is mended by hand.
+acknowledged survives SIGKILL and a power cut. A disk that refuses and then works again is used again by
+itself: the next attempt writes over what the failed one left in the log, and if that fails too, the file is
+opened afresh.
 
 Several processes may write (the service its fields, the page its reviews). Each takes SQLite's write lock
 for one transaction and reads the end of the chain under it, so the chain never forks.
@@ -20,7 +21,7 @@ from alledge import __version__
 from alledge.clock import Clock, ClockTrust, WallTime, boot_id
 from alledge.errors import JournalIoFailed
 from alledge.journal import schema
-from alledge.journal.chain import EMPTY, Event, Head, link
+from alledge.journal.chain import EMPTY, Event, Head, canonical_json, link
 from alledge.journal.head_file import read_head, write_head
 from alledge.journal.plain import from_plain, to_plain
 from alledge.journal.projection import (
@@ -33,7 +34,7 @@ from alledge.journal.projection import (
     project,
 )
 from alledge.journal.records import FieldRecord, prepare
-from alledge.journal.storage_errors import translated
+from alledge.journal.storage_errors import primary_code, translated
 from alledge.strict_json import Json
 
 JOURNAL_NAME: Final = "journal.sqlite3"
@@ -56,24 +57,21 @@ class SqliteJournal:
         self._one_at_a_time = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._in_doubt: Event | None = None
+        self._has_failed = False
 
     def start_slide(self, identifier: str, wall: WallTime) -> int:
         """Open a slide; its number, by which the other methods know it."""
-        with self.transaction() as connection:
-            return append(connection, SLIDE_STARTED, {"identifier": identifier, "wall": to_plain(wall)})
+        return self._store(SLIDE_STARTED, {"identifier": identifier, "wall": to_plain(wall)})
 
     def end_slide(self, slide_id: int, wall: WallTime) -> None:
         """Close a slide. Raises SlideUnusable when there is no open slide of that number."""
-        with self.transaction() as connection:
-            append(connection, SLIDE_ENDED, {"slide_id": slide_id, "wall": to_plain(wall)})
+        self._store(SLIDE_ENDED, {"slide_id": slide_id, "wall": to_plain(wall)})
 
     def append_field(self, slide_id: int, record: FieldRecord) -> int:
         """Store one field; its number. Raises SlideUnusable when there is no open slide of that number."""
         stored, pictures = prepare(slide_id, record, self._boot_id)
-        body = stored.body()
-        with self.transaction() as connection:
-            connection.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", pictures.items())
-            return append(connection, FIELD, body)
+        return self._store(FIELD, stored.body(), pictures)
 
     def append_event(self, kind: str, body: Mapping[str, Json], wall: WallTime) -> int:
         """Store another event; its number. The kinds that mean something here are in `projection`.
@@ -83,8 +81,7 @@ class SqliteJournal:
         """
         if kind in OWN_KINDS or "wall" in body:
             raise ValueError(f"an event of kind {kind!r} with {sorted(body)} is not for callers to write")
-        with self.transaction() as connection:
-            return append(connection, kind, {**body, "wall": to_plain(wall)})
+        return self._store(kind, {**body, "wall": to_plain(wall)})
 
     def head(self) -> Head:
         """The end of the chain; keep a copy on another machine, and nothing before it can change unseen."""
@@ -107,9 +104,10 @@ class SqliteJournal:
         with self._one_at_a_time, translated(self.path):
             try:
                 yield self._opened()
-            except (sqlite3.Error, JournalIoFailed):
-                self._let_go()
+            except sqlite3.Error as error:
+                self._after(error)
                 raise
+            self._has_failed = False
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -118,6 +116,42 @@ class SqliteJournal:
             with writing(connection):
                 yield connection
             write_head(self.path, read_last(connection))
+
+    def _store(self, kind: str, body: Mapping[str, Json], pictures: Mapping[str, bytes] | None = None) -> int:
+        """Store one event with its pictures; its number. Storing again what failed stores it once."""
+        with self.transaction() as connection:
+            found = self._stored_after_all(connection, kind, body)
+            if found is not None:
+                return found
+            connection.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (pictures or {}).items())
+            self._in_doubt = event = append(connection, kind, body)
+        self._in_doubt = None
+        return event.number
+
+    def _stored_after_all(
+        self, connection: sqlite3.Connection, kind: str, body: Mapping[str, Json]
+    ) -> int | None:
+        """The number of an event that failed to be flushed but was found in the log on opening it again."""
+        event, self._in_doubt = self._in_doubt, None
+        if event is None or (event.kind, event.body) != (kind, canonical_json(body)):
+            return None
+        return event.number if has_head(connection, Head(event.number, event.hash)) else None
+
+    def _after(self, error: sqlite3.Error) -> None:
+        """Keep the connection after a first refusal of the disk: it knows where its log ends.
+
+        A fresh one would find the frames of the failed transaction there and take them for stored, though
+        the disk may have lost them (fsync(2) after an error: Rebello et al., "Can Applications Recover from
+        fsync Failures?", USENIX ATC 2020). After a second refusal a fresh one is the only hope; `_greet`
+        then copies what it finds into the database and flushes that.
+        """
+        code = primary_code(error)
+        if code == sqlite3.SQLITE_BUSY:
+            return
+        may_recover = code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL) and not self._has_failed
+        self._has_failed = True
+        if not may_recover:
+            self._let_go()
 
     def _opened(self) -> sqlite3.Connection:
         """The connection, made where there is none, or where the file under its name is another one."""
@@ -135,6 +169,7 @@ class SqliteJournal:
 
     def _greet(self, connection: sqlite3.Connection) -> None:
         """Make a new journal, or hold an old one against the head that was noted beside it."""
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         with writing(connection):
             if schema.is_empty(connection):
                 schema.create(connection)
@@ -242,13 +277,13 @@ def last_believable(connection: sqlite3.Connection) -> WallTime | None:
     return from_plain(WallTime, {"unix_s": row[0], "trust": row[1]}) if row else None
 
 
-def append(connection: sqlite3.Connection, kind: str, body: Mapping[str, Json]) -> int:
-    """Link an event to the chain and bring the query tables up to date; its number."""
-    event: Event = link(read_last(connection), kind, body)
+def append(connection: sqlite3.Connection, kind: str, body: Mapping[str, Json]) -> Event:
+    """Link an event to the chain and bring the query tables up to date, in the caller's transaction."""
+    event = link(read_last(connection), kind, body)
     row = (event.number, event.kind, event.body, event.previous_hash, event.hash)
     connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", row)
     project(connection, event)
-    return event.number
+    return event
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
