@@ -1,7 +1,7 @@
 """Where the results go, and what becomes of older ones: a file at --out is always of this very run.
 
-Accepted: MODEL.tflite, with MODEL.fidelity.html and MODEL.fidelity.json beside it. Refused: only the
-two reports, in RUN/quantisation/. An older model at --out is never overwritten by accident, and after
+Accepted: MODEL.tflite, with MODEL.fidelity.html, .json and .csv beside it. Refused: only these reports,
+in RUN/quantisation/. An older model at --out is never overwritten by accident, and after
 a refusal it does not stay where a script would take it for the new one.
 """
 
@@ -20,7 +20,7 @@ REFUSED_FOLDER: Final = "quantisation"
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The three files of one conversion."""
+    """The files of one conversion: the model and its reports."""
 
     model: Path
 
@@ -35,9 +35,23 @@ class Destination:
         return self.model.with_name(f"{self.model.stem}.fidelity.json")
 
     @property
-    def files(self) -> tuple[Path, Path, Path]:
-        """All three."""
-        return self.model, self.report, self.record
+    def table(self) -> Path:
+        """What both networks said, a row a patch."""
+        return self.model.with_name(f"{self.model.stem}.fidelity.csv")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return self.model, self.report, self.record, self.table
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The proof in three forms: a page for a person, figures for a program, a table with a row a patch."""
+
+    page: str
+    record: Mapping[str, Json]
+    table: str
 
 
 def plan_destination(out: Path, force: bool) -> Destination:
@@ -58,14 +72,15 @@ def plan_destination(out: Path, force: bool) -> Destination:
     return Destination(out)
 
 
-def deliver(destination: Destination, model: bytes, report: str, record: Mapping[str, Json]) -> None:
+def deliver(destination: Destination, model: bytes, reports: Reports) -> None:
     """Write the model and its proof, each whole, the model last. Raises StorageFailed."""
     set_aside(destination)
     written: list[Path] = []
     try:
         for path, data in (
-            (destination.report, report.encode()),
-            (destination.record, record_bytes(record)),
+            (destination.report, reports.page.encode()),
+            (destination.record, record_bytes(reports.record)),
+            (destination.table, reports.table.encode()),
             (destination.model, model),
         ):
             write_whole(path, data)
@@ -76,12 +91,13 @@ def deliver(destination: Destination, model: bytes, report: str, record: Mapping
         raise
 
 
-def deliver_refusal(run: Path, report: str, record: Mapping[str, Json]) -> Path:
-    """Write the reasons into the RUN folder and return the report's path. Raises StorageFailed."""
+def deliver_refusal(run: Path, reports: Reports) -> Path:
+    """Write the reasons into the RUN folder and return the page's path. Raises StorageFailed."""
     folder = run / REFUSED_FOLDER
     make_folder(folder)
-    write_whole(folder / "fidelity.json", record_bytes(record))
-    write_whole(folder / "fidelity.html", report.encode())
+    write_whole(folder / "fidelity.json", record_bytes(reports.record))
+    write_whole(folder / "fidelity.csv", reports.table.encode())
+    write_whole(folder / "fidelity.html", reports.page.encode())
     return folder / "fidelity.html"
 
 

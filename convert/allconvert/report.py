@@ -8,7 +8,9 @@ import cv2
 import jinja2
 import numpy as np
 
-from allconvert.fidelity import Change, Comparison, Flip, PairedCalls
+from allconvert.fidelity import Comparison, Flip, PairedCalls
+from allconvert.inspection import read_network
+from allconvert.layer_errors import LayerError
 from allconvert.quantise import Proof
 from alledge import RESEARCH_USE_ONLY
 from alledge.types import U8
@@ -20,6 +22,8 @@ MAX_PICTURES: Final = 60
 # The forest plot spans at least five margins to either side, so that the margin itself can be seen.
 FOREST_PX: Final = 260
 FOREST_MARGINS: Final = 5
+LAYER_PX: Final = 180
+LAYER_DB: Final = 60  # the plot of the layers ends here: rounding to 8 bits alone leaves about 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,15 @@ class Bar:
     middle: float
     high: float
     margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class LayerBar:
+    """One layer's signal to noise in plot pixels: of the whole layer, and of its worst channel."""
+
+    whole: float
+    worst: float
+    steps: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,12 @@ def render_report(proof: Proof, sha256: str | None) -> str:
         card=proof.int8_model.card,
         sha256=sha256,
         research_use_only=RESEARCH_USE_ONLY,
-        too_few=_too_few(proof),
+        unsupported=[one for comparison in proof.comparisons for one in comparison.unsupported],
+        exceptions=[one for rung in proof.story[-1:] for one in rung.exceptions],
+        layers=[(error, _layer_bar(error)) for error in proof.layer_errors],
+        layer_px=LAYER_PX,
+        layer_db=LAYER_DB,
+        network=read_network(proof.int8_model.flatbuffer),
         sections=[(comparison, _bars(comparison, proof.margins.loss)) for comparison in proof.comparisons],
         dots=_dots(proof.pairs),
         plot_px=PLOT_PX,
@@ -87,14 +105,12 @@ def _points(change: float) -> str:
     return f"{100 * change:+.2f}"
 
 
-def _too_few(proof: Proof) -> list[tuple[Comparison, Change]]:
-    """Gated changes whose patches are too few to show that the margin holds."""
-    return [
-        (comparison, change)
-        for comparison in proof.comparisons
-        for change in comparison.changes
-        if change.margin is not None and not change.is_supported
-    ]
+def _layer_bar(error: LayerError) -> LayerBar:
+    def place(decibels: float) -> float:
+        return round(LAYER_PX * min(max(decibels, 0.0), LAYER_DB) / LAYER_DB, 1)
+
+    steps = error.largest_error / error.scale if error.scale else None
+    return LayerBar(place(error.sqnr_db), place(error.worst_channel_db), steps)
 
 
 def _bars(comparison: Comparison, margin: float) -> dict[str, Bar]:

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from allconvert import delivery
-from allconvert.delivery import deliver, deliver_refusal, plan_destination, set_aside
+from allconvert.delivery import Reports, deliver, deliver_refusal, plan_destination, set_aside
 from alledge.errors import PathUnusable, StorageFailed
 
 
-def test_three_files_lie_side_by_side(tmp_path: Path) -> None:
+def test_model_and_reports_lie_side_by_side(tmp_path: Path) -> None:
     destination = plan_destination(tmp_path / "smear.v2.tflite", force=False)
-    deliver(destination, b"model", "<html>", {"verdict": "accepted"})
+    deliver(destination, b"model", Reports("<html>", {"verdict": "accepted"}, "set"))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "smear.v2.fidelity.csv",
         "smear.v2.fidelity.html",
         "smear.v2.fidelity.json",
         "smear.v2.tflite",
@@ -39,14 +40,15 @@ def test_an_older_model_is_replaced_only_when_asked_and_is_kept(tmp_path: Path) 
     out.write_bytes(b"older")
     with pytest.raises(PathUnusable, match="--force"):
         plan_destination(out, force=False)
-    deliver(plan_destination(out, force=True), b"newer", "", {})
+    deliver(plan_destination(out, force=True), b"newer", Reports("", {}, ""))
     assert out.read_bytes() == b"newer"
     assert (tmp_path / "m.tflite.old").read_bytes() == b"older"
 
 
 def test_a_refusal_writes_reports_only(tmp_path: Path) -> None:
-    report = deliver_refusal(tmp_path, "<html>", {"verdict": "refused"})
-    assert sorted(path.name for path in report.parent.iterdir()) == ["fidelity.html", "fidelity.json"]
+    report = deliver_refusal(tmp_path, Reports("<html>", {"verdict": "refused"}, "set"))
+    written = {path.name for path in report.parent.iterdir()}
+    assert written == {"fidelity.csv", "fidelity.html", "fidelity.json"}
     assert report.parent == tmp_path / "quantisation"
 
 
@@ -58,7 +60,7 @@ def test_setting_aside_takes_the_reports_along(tmp_path: Path) -> None:
     assert set_aside(plan_destination(tmp_path / "m.tflite", force=True)) == ()
 
 
-@pytest.mark.parametrize("fails_at", [0, 1, 2])
+@pytest.mark.parametrize("fails_at", [0, 1, 2, 3])
 def test_a_disk_that_fills_up_leaves_nothing(
     fails_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,5 +76,5 @@ def test_a_disk_that_fills_up_leaves_nothing(
 
     monkeypatch.setattr(delivery, "write_whole", write_until_full)
     with pytest.raises(StorageFailed):
-        deliver(plan_destination(tmp_path / "m.tflite", force=False), b"model", "<html>", {})
+        deliver(plan_destination(tmp_path / "m.tflite", force=False), b"model", Reports("<html>", {}, "set"))
     assert list(tmp_path.iterdir()) == []

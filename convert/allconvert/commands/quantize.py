@@ -40,7 +40,7 @@ def quantize(
     """Quantise a run to int8 and prove it as good as the float model, or refuse (exit 1, no file)."""
     from hashlib import sha256
 
-    from allconvert.delivery import deliver, deliver_refusal, plan_destination, set_aside
+    from allconvert.delivery import Reports, deliver, deliver_refusal, plan_destination, set_aside
     from allconvert.fidelity import Margins
 
     destination = plan_destination(out, force)
@@ -48,18 +48,20 @@ def quantize(
     if require_support:
         proof, data = _hold_to_support(proof, data)
 
+    from allconvert.paired_table import paired_table
     from allconvert.record import proof_as_json
     from allconvert.report import render_report
 
     digest = None if data is None else sha256(data).hexdigest()
-    record, page = proof_as_json(proof, digest), render_report(proof, digest)
+    record = proof_as_json(proof, digest)
+    reports = Reports(render_report(proof, digest), record, paired_table(proof))
     if as_json:
         typer.echo(json.dumps(record, ensure_ascii=False))
     if data is None:
-        report = deliver_refusal(run, page, record)
+        report = deliver_refusal(run, reports)
         set_aside(destination)
         raise FidelityRefused(f"The int8 model is refused: {'; '.join(proof.objections)}.", f"See {report}.")
-    deliver(destination, data, page, record)
+    deliver(destination, data, reports)
     if not as_json:
         _tell_proof(proof, destination, len(data))
 
@@ -96,7 +98,7 @@ def _tell_proof(proof: "Proof", destination: "Destination", n_bytes: int) -> Non
     for note in proof.int8_model.card.notes:
         typer.echo(f"Note: {note}")
     typer.echo(f"wrote {destination.model} ({n_bytes} bytes), int8 all through")
-    typer.echo(f"wrote {destination.report}\nwrote {destination.record}")
+    typer.echo(f"wrote {destination.report}\nwrote {destination.record}\nwrote {destination.table}")
     typer.echo(RESEARCH_USE_ONLY)
 
 
