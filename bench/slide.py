@@ -97,7 +97,7 @@ class Walk:
 
 def follow(shots: Iterable[Shot]) -> Walk:
     """Map a walk and judge the count."""
-    slide_map, tally, walk = SlideMap(), Tally(), Walk(CountVerdict(0, 0, 0, 0))
+    slide_map, tally, walk = SlideMap(), Tally(), Walk(CountVerdict(0, 0, 0))
     first: dict[int, tuple[float, float]] = {}
     for shot in shots:
         illumination = estimate_illumination(shot.pixels)
@@ -200,10 +200,10 @@ def real_shots(image: Path, seed: int, n_fields: int) -> Iterator[Shot]:
         TrueSpot(number, cell.x * pixel_um, cell.y * pixel_um)
         for number, cell in enumerate(find_cells(whole, illumination, pixel_um).cells)
     ]
-    height, width = whole.shape[0] // 3, whole.shape[1] // 3
+    height, width = whole.shape[0] * 9 // 20, whole.shape[1] * 9 // 20
     rng = np.random.default_rng(seed)
-    habits = HandHabits(extent_fields=1.9, tremble_um=0.3)
-    start = np.array((width, height)) * pixel_um
+    habits = HandHabits(extent_fields=1.2, tremble_um=0.3)
+    start = np.array((width, height)) * pixel_um * 0.6
     for stop in itertools.islice(hand_path(seed, width * pixel_um, height * pixel_um, habits), n_fields):
         corner = (start + np.array((stop.x_um, stop.y_um))) / pixel_um
         x, y = np.clip(corner, 0, (whole.shape[1] - width - 1, whole.shape[0] - height - 1))
@@ -218,7 +218,7 @@ def real_shots(image: Path, seed: int, n_fields: int) -> Iterator[Shot]:
 
 def summary(name: str, walks: list[Walk]) -> str:
     """One row of the table."""
-    total = sum((walk.verdict for walk in walks), CountVerdict(0, 0, 0, 0))
+    total = sum((walk.verdict for walk in walks), CountVerdict(0, 0, 0))
     errors = np.concatenate([walk.place_errors_um for walk in walks])
     cost = 1e3 * np.median(np.concatenate([walk.map_s for walk in walks]))
     finder = [s for walk in walks for s in walk.finder_s]

@@ -2,8 +2,9 @@
 
 Every cell found in a field is given to the true cell that lies there. A true cell was *countable* when it
 was found whole in at least one field, *double* for every count beyond its first, and *lost* when it was
-countable and no count is its own (it was taken for another cell). What the finder never found is the
-finder's failing and is judged elsewhere (docs/cells.md).
+countable and no count is its own (it was taken for another cell). Where the finder sees a cell and there
+is none (a smudge, say), that thing is a true one from then on: it too may be counted once only. What the
+finder never found is the finder's failing and is judged elsewhere (docs/cells.md).
 """
 
 from collections import Counter
@@ -47,19 +48,23 @@ class Tally:
 
     _countable: set[int] = field(default_factory=set)
     _owner_of: dict[int, int] = field(default_factory=dict)  # cell_id -> true cell
-    _n_unowned: int = 0
+    _others: list[TrueSpot] = field(default_factory=list)  # found where there is no true cell
 
     def add_field(self, true_spots: Sequence[TrueSpot], found: Sequence[FoundSpot]) -> None:
         """Take in the sightings of one field."""
-        owners = _owners(true_spots, found)
-        for spot, owner in zip(found, owners, strict=True):
-            if owner is None:
-                self._n_unowned += spot.is_new
+        owners = _owners([*true_spots, *self._others], found)
+        for spot, given in zip(found, owners, strict=True):
+            if given is None and spot.is_cut:
                 continue
+            owner = self._add_other(spot) if given is None else given
             if not spot.is_cut:
                 self._countable.add(owner)
             if spot.is_new:
                 self._owner_of[spot.cell_id] = owner
+
+    def _add_other(self, spot: FoundSpot) -> int:
+        self._others.append(TrueSpot(-1 - len(self._others), spot.x_um, spot.y_um))
+        return self._others[-1].number
 
     def verdict(self, withdrawn: Mapping[int, int]) -> "CountVerdict":
         """What the count is worth, once the withdrawn cells are taken out of it."""
@@ -68,25 +73,22 @@ class Tally:
             n_countable=len(self._countable),
             n_double=sum(count - 1 for count in counts.values()),
             n_lost=len(self._countable - set(counts)),
-            n_unowned=self._n_unowned,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class CountVerdict:
-    """Cells that could be counted, counts too many, cells lost, and counts of what is no true cell."""
+    """Cells that could be counted, counts too many, and cells lost."""
 
     n_countable: int
     n_double: int
     n_lost: int
-    n_unowned: int
 
     def __add__(self, other: "CountVerdict") -> "CountVerdict":
         return CountVerdict(
             self.n_countable + other.n_countable,
             self.n_double + other.n_double,
             self.n_lost + other.n_lost,
-            self.n_unowned + other.n_unowned,
         )
 
     @property

@@ -7,21 +7,21 @@ measured shifts are then the solution of a linear least-squares problem (transla
 not turn), as in the globally consistent mosaics of Szeliski (Found Trends Comput Graph Vis 2006, 2:1).
 Cells are anchored to key fields and move with them.
 
-Memory is bounded: places cost bytes and stay, views cost kilobytes and the least recently useful go.
+Memory is bounded: places cost bytes and stay, keepsakes of views cost kilobytes and the least recently
+useful go.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from alledge.slide.registration import View
+from alledge.slide.keepsake import Keepsake
 from alledge.types import F64, I64
 
-MOST_VIEWS: Final = 160
-"""Views kept, about 0.3 MB each with their spectrum."""
+MOST_VIEWS: Final = 200
+"""Views kept, about 70 kB each."""
 
 _SETTLED_UM: Final = 0.3  # a shift that agrees that well changes nothing
 _HOLD: Final = 1e-6  # weight that keeps the first field of a region where it is
@@ -39,11 +39,11 @@ class Link:
 
 
 class KeyFields:
-    """Places of key fields, by number from 0, in regions; views of the most recently useful."""
+    """Places of key fields, by number from 0, in regions; keepsakes of the most recently useful."""
 
     def __init__(self, most_views: int = MOST_VIEWS) -> None:
         self._most_views = most_views
-        self._views: OrderedDict[int, View] = OrderedDict()
+        self._kept: OrderedDict[int, Keepsake] = OrderedDict()
         self._places = np.zeros((0, 2))
         self._regions = np.zeros(0, np.int64)
         self._links: list[Link] = []
@@ -51,15 +51,15 @@ class KeyFields:
     def __len__(self) -> int:
         return len(self._places)
 
-    def add(self, view: View | None, region: int, x_um: float, y_um: float) -> int:
-        """Keep a field; gives its number. A view of None keeps the place only."""
+    def add(self, kept: Keepsake | None, region: int, x_um: float, y_um: float) -> int:
+        """Keep a field; gives its number. Without a keepsake the place alone is kept."""
         number = len(self._places)
         self._places = np.vstack([self._places, (x_um, y_um)])
         self._regions = np.append(self._regions, region)
-        if view is not None:
-            self._views[number] = view
-            while len(self._views) > self._most_views:
-                self._views.popitem(last=False)
+        if kept is not None:
+            self._kept[number] = kept
+            while len(self._kept) > self._most_views:
+                self._kept.popitem(last=False)
         return number
 
     def place(self, number: int) -> tuple[float, float]:
@@ -79,23 +79,27 @@ class KeyFields:
         """(N,) regions."""
         return np.asarray(self._regions[numbers], dtype=np.int64)
 
-    def view(self, number: int) -> View | None:
-        """The view of a key field where it is still kept; counts as a use."""
-        view = self._views.get(number)
-        if view is not None:
-            self._views.move_to_end(number)
-        return view
+    def keepsake(self, number: int) -> Keepsake:
+        """What is kept of a key field's view; counts as a use. Only for numbers that `kept` tells."""
+        self._kept.move_to_end(number)
+        return self._kept[number]
 
-    def viewed(self, *, newest_first: bool = True) -> Iterator[int]:
-        """Numbers of the key fields whose view is kept."""
-        return iter(sorted(self._views, reverse=newest_first))
+    def peek(self, number: int) -> Keepsake:
+        """The same, but looking through all of them is no use of any."""
+        return self._kept[number]
 
-    def nearest(self, region: int, x_um: float, y_um: float, *, viewed_only: bool = False) -> list[int]:
-        """Key fields of a region, the nearest first."""
-        away = np.hypot(self._places[:, 0] - x_um, self._places[:, 1] - y_um)
-        order = np.argsort(away, kind="stable")
-        of_region = [int(i) for i in order if self._regions[i] == region]
-        return [i for i in of_region if i in self._views] if viewed_only else of_region
+    def kept(self, *, in_region: int | None = None, not_in: int | None = None) -> I64:
+        """Numbers of the key fields whose keepsake is there, the newest first."""
+        numbers = np.array(sorted(self._kept, reverse=True), dtype=np.int64)
+        if in_region is not None:
+            numbers = numbers[self._regions[numbers] == in_region]
+        return numbers if not_in is None else numbers[self._regions[numbers] != not_in]
+
+    def nearest(self, region: int, x_um: float, y_um: float) -> int:
+        """The key field of a region whose place is nearest."""
+        numbers = np.flatnonzero(self._regions == region)
+        away = np.hypot(self._places[numbers, 0] - x_um, self._places[numbers, 1] - y_um)
+        return int(numbers[int(away.argmin())])
 
     def link(self, link: Link) -> None:
         """Remember a measured shift; when it contradicts the places, all of them are settled anew."""

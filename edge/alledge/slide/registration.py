@@ -14,8 +14,8 @@ variance of a correlation by chance is the sum of the product of both autocorrel
 """
 
 import math
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Final, TypeAlias
 
 import cv2
@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from alledge.illumination import PLASMA_LEVEL, Illumination
 from alledge.reduced import reduce_by
-from alledge.types import F32, F64, U8
+from alledge.types import F32, U8
 
 C64: TypeAlias = npt.NDArray[np.complexfloating]
 
@@ -39,29 +39,26 @@ _COARSEST_UM: Final = 9.0  # standard deviation of what is taken away: stain gra
 _DARKEST: Final = 0.9  # optical density at which nuclei are clipped, so that red cells have a say
 _PROPOSALS: Final = 6
 _APART_UM: Final = 4.0  # shifts nearer than that are the same shift
-_FAINTEST_DETAIL: Final = 0.008  # standard deviation of optical density; an empty field has less
 _CLEAR_MARGIN: Final = 4.0  # standard deviations by which the best shift beats the next to be unambiguous
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class View:
     """A field as registration sees it: detail only, at about a micrometre a pixel.
 
     detail: (h, w) float32, green optical density, band-passed, zero mean; read-only.
     unit_um: micrometres a pixel of it.
-    spectrum: whitened half spectrum of the padded detail.
     grain_px: pixels of detail that are worth one independent pixel.
     """
 
     detail: F32
     unit_um: float
-    spectrum: C64 = field(repr=False)
     grain_px: float
 
-    @property
-    def is_featureless(self) -> bool:
-        """Whether there is nothing to hold on to: an empty part of the slide."""
-        return float(self.detail.std()) < _FAINTEST_DETAIL
+    @cached_property
+    def spectrum(self) -> C64:
+        """Whitened half spectrum of the padded detail."""
+        return _whitened(np.fft.rfft2(self.detail, padded_size(self.detail.shape)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +107,7 @@ def view_of_green(green: U8, unit_um: float) -> View:
     detail = np.asarray(fine - cv2.GaussianBlur(density, (0, 0), _COARSEST_UM / unit_um), dtype=np.float32)
     detail -= detail.mean()
     detail.setflags(write=False)
-    spectrum = np.fft.rfft2(detail, _padded(detail.shape))
-    power = np.abs(spectrum).astype(np.float64)
-    return View(detail, unit_um, _whitened(spectrum, power), _grain_px(power))
+    return View(detail, unit_um, _grain_px(np.fft.rfft2(detail)))
 
 
 def register(first: View, second: View) -> Shift:
@@ -181,31 +176,31 @@ def _apart(one: _Judged, other: _Judged, unit_um: float) -> bool:
     return math.hypot(one.dx - other.dx, one.dy - other.dy) * unit_um > _APART_UM
 
 
-def _padded(shape: tuple[int, ...]) -> tuple[int, int]:
+def padded_size(shape: tuple[int, ...]) -> tuple[int, int]:
     """Twice the size and a little, to a size that transforms quickly."""
     return int(cv2.getOptimalDFTSize(2 * shape[0])), int(cv2.getOptimalDFTSize(2 * shape[1]))
 
 
-def _whitened(spectrum: C64, power: F64) -> C64:
+def _whitened(spectrum: C64) -> C64:
     """All frequencies with the same weight, but for those where there is noise only."""
-    floor = 1e-3 * float(power.max()) + 1e-9
-    return np.asarray(spectrum / (power + floor), dtype=np.complex64)
+    size = np.abs(spectrum)
+    return np.asarray(spectrum / (size + 1e-3 * float(size.max()) + 1e-9), dtype=np.complex64)
 
 
-def _grain_px(power: F64) -> float:
+def _grain_px(spectrum: C64) -> float:
     """Sum of the squared autocorrelation: by Parseval, from the power spectrum."""
-    energy = np.square(power)
-    whole = float(energy.sum())
+    power = np.square(np.abs(spectrum)).astype(np.float64)
+    whole = float(power.sum())
     if whole <= 0.0:
-        return float(energy.size)
+        return float(power.size)
     # Over the half spectrum: the mirrored half doubles both sums and the number of frequencies.
-    return max(1.0, energy.size * float(np.square(energy).sum()) / whole**2)
+    return max(1.0, power.size * float(np.square(power).sum()) / whole**2)
 
 
 def _proposals(first: View, second: View) -> list[tuple[int, int]]:
     """Whole-pixel shifts (dx, dy) at the peaks of the phase correlation, best first."""
     height, width = first.detail.shape
-    rows, columns = _padded((height, width))
+    rows, columns = padded_size((height, width))
     phases = np.fft.irfft2(first.spectrum * np.conj(second.spectrum), (rows, columns)).astype(np.float32)
     # A little blur gathers a peak that lies between pixels.
     surface = np.asarray(cv2.GaussianBlur(phases, (3, 3), 0), dtype=np.float32)

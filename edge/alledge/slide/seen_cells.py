@@ -37,10 +37,6 @@ class Spots:
     def __len__(self) -> int:
         return len(self.diameters_um)
 
-    def only(self, chosen: I64) -> "Spots":
-        """The chosen ones, in that order."""
-        return Spots(self.centres_um[chosen], self.diameters_um[chosen])
-
 
 def recognise(found: Spots, is_cut: list[bool], known: Spots) -> tuple[list[int], list[bool]]:
     """Which known cell each found one is.
@@ -106,3 +102,63 @@ def _nearest_pairs(distances: F64, reach: F64, rows: I64) -> list[tuple[int, int
             used_rows.add(row)
             used_columns.add(column)
     return pairs
+
+
+class CountedCells:
+    """What is remembered of every counted cell: number from 1, place, size, and the best sharpness.
+
+    Places are relative to key fields (anchors), so that cells move when the map is settled anew.
+    """
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._anchors = np.zeros(256, np.int64)
+        self._table = np.zeros((256, 4))  # dx_um, dy_um, diameter_um, sharpness
+        self._stays = np.zeros(256, np.bool_)
+        self.withdrawn: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return self._n - len(self.withdrawn)
+
+    def add(self, anchor: int, dx_um: float, dy_um: float, diameter_um: float, sharpness: float) -> int:
+        """Count a cell; gives its number."""
+        if self._n == len(self._anchors):
+            self._anchors = np.concatenate([self._anchors, np.zeros_like(self._anchors)])
+            self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+            self._stays = np.concatenate([self._stays, np.zeros_like(self._stays)])
+        self._n += 1
+        self._stays[self._n - 1] = True
+        self.replace(self._n, anchor, dx_um, dy_um, diameter_um, sharpness)
+        return self._n
+
+    def replace(
+        self, number: int, anchor: int, dx_um: float, dy_um: float, diameter_um: float, sharpness: float
+    ) -> None:
+        """Tell a cell's place and size from a better sighting."""
+        self._anchors[number - 1] = anchor
+        self._table[number - 1] = (dx_um, dy_um, diameter_um, sharpness)
+
+    def sharpness(self, number: int) -> float:
+        """Sharpness of a cell's best patch."""
+        return float(self._table[number - 1, 3])
+
+    def withdraw(self, number: int, stays: int) -> None:
+        """Take back a count: the cell is another one, counted before."""
+        self.withdrawn[number] = stays
+        self._stays[number - 1] = False
+
+    def numbers(self) -> I64:
+        """Numbers of the cells whose count stands."""
+        return np.asarray(np.flatnonzero(self._stays[: self._n]) + 1, dtype=np.int64)
+
+    def anchors(self, numbers: I64) -> I64:
+        """(N,) key field that each cell is anchored to."""
+        return np.asarray(self._anchors[numbers - 1], dtype=np.int64)
+
+    def offsets_um(self, numbers: I64) -> F64:
+        """(N, 2) place relative to the anchor."""
+        return np.asarray(self._table[numbers - 1, :2], dtype=np.float64)
+
+    def diameters_um(self, numbers: I64) -> F64:
+        """(N,) diameters."""
+        return np.asarray(self._table[numbers - 1, 2], dtype=np.float64)

@@ -16,10 +16,11 @@ from typing import Final
 import numpy as np
 
 from alledge.illumination import Illumination
+from alledge.slide.keepsake import keepsake_of, sketch_of
 from alledge.slide.key_fields import MOST_VIEWS, KeyFields, Link
 from alledge.slide.placement import NOT_COUNTED, Placement, Sighting
 from alledge.slide.registration import Shift, View, confirm, register, view_of
-from alledge.slide.seen_cells import UNKNOWN, Spots, duplicates, recognise
+from alledge.slide.seen_cells import UNKNOWN, CountedCells, Spots, duplicates, recognise
 from alledge.types import F64, I64, U8, Cell
 
 LEAST_CONFIDENCE: Final = 0.95
@@ -34,11 +35,13 @@ _HELD_BY: Final = 3  # so many of them
 _DRIFT_UM: Final = 6.0  # how far places may be off when a loop closes
 _SAME_OPTICS: Final = 0.15  # pixel sizes that differ by less are estimates of one
 _NEIGHBOURHOOD_UM: Final = 15.0  # about a field, in which a cell of it may be known
+_LIKE: Final = 5.5  # likeness of sketches, in standard deviations: by chance up to 6, at 30 % overlap above 9
+_MOST_ALIKE: Final = 5  # so many are registered in full
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Located:
-    """A view placed relative to a key field."""
+    """A view placed relative to a key field, by a measured shift."""
 
     key: int
     dx_um: float
@@ -54,27 +57,17 @@ class _Reference:
     key: int
     dx_um: float
     dy_um: float
-    overlap: float
-
-
-@dataclass(slots=True)
-class _SeenCell:
-    """A counted cell: its place relative to a key field, its size, and the sharpness of its best patch."""
-
-    anchor: int
-    dx_um: float
-    dy_um: float
-    diameter_um: float
-    sharpness: float
 
 
 class SlideMap:
-    """The map of one slide; make a new one for the next slide. Not safe for use by two threads at once."""
+    """The map of one slide; make a new one for the next slide. Not safe for use by two threads at once.
+
+    most_views: key fields whose views are kept, to close loops and to find places again.
+    """
 
     def __init__(self, most_views: int = MOST_VIEWS) -> None:
         self._keys = KeyFields(most_views)
-        self._cells: list[_SeenCell] = []
-        self._withdrawn: dict[int, int] = {}
+        self._cells = CountedCells()
         self._reference: _Reference | None = None
         self._pixel_um = 0.0
         self._shape: tuple[int, ...] = ()
@@ -83,12 +76,12 @@ class SlideMap:
     @property
     def n_cells(self) -> int:
         """Cells counted on the slide, each once."""
-        return len(self._cells) - len(self._withdrawn)
+        return len(self._cells)
 
     @property
     def withdrawn(self) -> dict[int, int]:
         """Cells counted twice before their regions were joined: number withdrawn -> number that stays."""
-        return dict(self._withdrawn)
+        return dict(self._cells.withdrawn)
 
     def place(self, pixels: U8, pixel_um: float, illumination: Illumination) -> Placement:
         """Where a field lies.
@@ -101,17 +94,15 @@ class SlideMap:
         """
         same_optics = self._adopt_optics(pixels.shape, pixel_um)
         view = view_of(pixels, self._pixel_um, illumination)
-        if self._reference is None or not same_optics:
-            return self._open_region(view, is_jump=self._reference is not None)
-        shift = register(self._reference.view, view)
+        reference = self._reference
+        if reference is None or not same_optics:
+            return self._open_region(view, is_jump=reference is not None)
+        shift = register(reference.view, view)
         if _is_still(shift):
-            return self._told(self._reference, shift, is_jump=False)
+            return self._told(reference, shift, is_jump=False)
         if _is_sure(shift):
-            reference = self._reference
-            located = _Located(
-                reference.key, reference.dx_um + shift.dx_um, reference.dy_um + shift.dy_um, shift
-            )
-            return self._settle(view, located, is_jump=False)
+            x_um, y_um = reference.dx_um + shift.dx_um, reference.dy_um + shift.dy_um
+            return self._settle(view, _Located(reference.key, x_um, y_um, shift), is_jump=False)
         found = self._relocate(view)
         if found is None:
             return self._open_region(view, is_jump=True)
@@ -132,24 +123,27 @@ class SlideMap:
             One sighting a cell, in order.
         """
         centres = np.array([(cell.x, cell.y) for cell in cells], dtype=np.float64).reshape(-1, 2)
-        unit_um = self._pixel_um or pixel_um
         found = Spots(
-            centres * unit_um + (placement.x_um, placement.y_um),
+            centres * (self._pixel_um or pixel_um) + (placement.x_um, placement.y_um),
             np.array([cell.diameter_um for cell in cells], dtype=np.float64),
         )
         is_cut = [cell.touches_border for cell in cells]
         numbers = self._near(placement)
         who, own = recognise(found, is_cut, self._spots(numbers))
+        anchor = self._keys.nearest(placement.region, placement.x_um, placement.y_um)
         sightings = []
         for i, known in enumerate(who):
-            cell_id = int(numbers[known]) if known != UNKNOWN else NOT_COUNTED
-            is_new = known == UNKNOWN and not is_cut[i]
-            spot = found.only(np.array([i]))
-            if is_new:
-                cell_id = self._count_new(placement, spot, sharpness[i])
-            is_sharper = is_new or (own[i] and self._keep_sharper(cell_id, placement, spot, sharpness[i]))
             x_um, y_um = (float(value) for value in found.centres_um[i])
-            sightings.append(Sighting(cell_id, x_um, y_um, is_new, is_sharper, float(sharpness[i])))
+            told = (float(found.diameters_um[i]), float(sharpness[i]))
+            is_new = known == UNKNOWN and not is_cut[i]
+            cell_id = int(numbers[known]) if known != UNKNOWN else NOT_COUNTED
+            is_sharper = own[i] and told[1] > self._cells.sharpness(cell_id)
+            offset = self._offset(anchor, x_um, y_um)
+            if is_new:
+                cell_id = self._cells.add(anchor, *offset, *told)
+            elif is_sharper:
+                self._cells.replace(cell_id, anchor, *offset, *told)
+            sightings.append(Sighting(cell_id, x_um, y_um, is_new, is_new or is_sharper, told[1]))
         return tuple(sightings)
 
     def _adopt_optics(self, shape: tuple[int, ...], pixel_um: float) -> bool:
@@ -161,8 +155,8 @@ class SlideMap:
 
     def _open_region(self, view: View, *, is_jump: bool) -> Placement:
         self._n_regions += 1
-        key = self._keys.add(view, self._n_regions, 0.0, 0.0)
-        self._reference = _Reference(view, key, 0.0, 0.0, 0.0)
+        key = self._keys.add(keepsake_of(view), self._n_regions, 0.0, 0.0)
+        self._reference = _Reference(view, key, 0.0, 0.0)
         return Placement(self._n_regions, 0.0, 0.0, 1.0, is_jump, 0.0)
 
     def _told(self, reference: _Reference, shift: Shift, *, is_jump: bool) -> Placement:
@@ -177,136 +171,108 @@ class SlideMap:
         )
 
     def _relocate(self, view: View) -> _Located | None:
-        """The surest match among all kept key fields, the newest first; None when none is sure."""
-        for key in list(self._keys.viewed()):
-            shift = self._match(key, view)
-            if shift is not None:
-                return _Located(key, shift.dx_um, shift.dy_um, shift)
-        return None
+        """The surest match among all kept key fields; None when none is sure."""
+        return max(self._matches(view, self._keys.kept()), key=lambda one: one.shift.overlap, default=None)
 
-    def _match(self, key: int, view: View) -> Shift | None:
-        kept = self._keys.view(key)
-        shift = register(kept, view) if kept is not None else None
-        return shift if shift is not None and _is_sure(shift) else None
+    def _matches(self, view: View, keys: I64) -> list[_Located]:
+        """Where the view lies in those of the key fields that it surely matches."""
+        sketch = sketch_of(view)
+        likeness = {int(key): sketch.likeness(self._keys.peek(int(key)).sketch) for key in keys}
+        alike = sorted((key for key in likeness if likeness[key] > _LIKE), key=lambda key: -likeness[key])
+        matches = []
+        for key in alike[:_MOST_ALIKE]:
+            shift = register(self._keys.keepsake(key).view(), view)
+            if _is_sure(shift):
+                matches.append(_Located(key, shift.dx_um, shift.dy_um, shift))
+        return matches
 
     def _settle(self, view: View, located: _Located, *, is_jump: bool) -> Placement:
         """Hold a located view to the key fields about it, and make it one where it shows new ground."""
-        holds = self._holds(view, located)
+        x_um, y_um = self._at(located)
+        region = self._keys.region(located.key)
+        near, overlaps = self._overlapped(region, x_um, y_um)
+        holds = self._holds(view, near[:_HELD_BY], x_um, y_um)
         best = max(holds, key=lambda hold: hold.shift.overlap, default=located)
-        x_um, y_um = self._at(best)
-        region = self._keys.region(best.key)
-        key, dx_um, dy_um = best.key, best.dx_um, best.dy_um
-        if self._is_new_ground(region, x_um, y_um):
-            key, dx_um, dy_um = self._keys.add(view, region, x_um, y_um), 0.0, 0.0
+        self._reference = _Reference(view, best.key, best.dx_um, best.dy_um)
+        if not len(near) or overlaps[0] < _KEY_OVERLAP:
+            key = self._keys.add(keepsake_of(view), region, *self._at(best))
             for hold in holds or [located]:
                 self._keys.link(Link(hold.key, key, hold.dx_um, hold.dy_um, _weight(hold.shift)))
+            self._reference = _Reference(view, key, 0.0, 0.0)
             self._join_regions(view, key)
-        self._reference = _Reference(view, key, dx_um, dy_um, located.shift.overlap)
         return self._told(self._reference, located.shift, is_jump=is_jump)
 
     def _at(self, located: _Located) -> tuple[float, float]:
         x_um, y_um = self._keys.place(located.key)
         return x_um + located.dx_um, y_um + located.dy_um
 
-    def _holds(self, view: View, located: _Located) -> list[_Located]:
-        """The view's measured place against the nearest key fields that it overlaps."""
-        x_um, y_um = self._at(located)
+    def _offset(self, key: int, x_um: float, y_um: float) -> tuple[float, float]:
+        key_x_um, key_y_um = self._keys.place(key)
+        return x_um - key_x_um, y_um - key_y_um
+
+    def _holds(self, view: View, keys: I64, x_um: float, y_um: float) -> list[_Located]:
+        """The view's measured place against key fields that it overlaps."""
         holds = []
-        for key in self._keys.nearest(self._keys.region(located.key), x_um, y_um, viewed_only=True)[
-            :_HELD_BY
-        ]:
-            kept = self._keys.view(key)
-            key_x_um, key_y_um = self._keys.place(key)
-            dx_um, dy_um = x_um - key_x_um, y_um - key_y_um
-            if kept is None or self._overlap(dx_um, dy_um) < _HELD_OVERLAP:
-                continue
-            shift = confirm(kept, view, dx_um, dy_um, _DRIFT_UM)
+        for key in keys.tolist():
+            kept = self._keys.keepsake(key).view()
+            shift = confirm(kept, view, *self._offset(key, x_um, y_um), _DRIFT_UM)
             if not _is_sure(shift):
                 shift = register(kept, view)
             if _is_sure(shift):
                 holds.append(_Located(key, shift.dx_um, shift.dy_um, shift))
         return holds
 
-    def _overlap(self, dx_um: float, dy_um: float) -> float:
-        """Share of a field that one shifted against it shows too."""
-        width_um, height_um = self._shape[1] * self._pixel_um, self._shape[0] * self._pixel_um
-        return max(0.0, 1.0 - abs(dx_um) / width_um) * max(0.0, 1.0 - abs(dy_um) / height_um)
+    def _overlapped(self, region: int, x_um: float, y_um: float) -> tuple[I64, F64]:
+        """Kept key fields of a region that a field at (x, y) overlaps, and how much, the most first."""
+        keys = self._keys.kept(in_region=region)
+        apart = np.abs(self._keys.places(keys) - (x_um, y_um)) / self._size_um()
+        share = np.prod(np.maximum(1.0 - apart, 0.0), axis=1)
+        order = np.argsort(-share, kind="stable")
+        order = order[share[order] > _HELD_OVERLAP]
+        return keys[order], share[order]
 
-    def _is_new_ground(self, region: int, x_um: float, y_um: float) -> bool:
-        nearest = self._keys.nearest(region, x_um, y_um, viewed_only=True)[:4]
-        overlaps = []
-        for key in nearest:
-            key_x_um, key_y_um = self._keys.place(key)
-            overlaps.append(self._overlap(x_um - key_x_um, y_um - key_y_um))
-        return max(overlaps, default=0.0) < _KEY_OVERLAP
+    def _size_um(self) -> F64:
+        """Width and height of a field."""
+        return np.array((self._shape[1], self._shape[0])) * self._pixel_um
 
     def _join_regions(self, view: View, key: int) -> None:
-        """Look for the new key field in every other region, and join the regions it belongs to."""
-        for other in list(self._keys.viewed()):
-            if self._keys.region(other) == self._keys.region(key):
-                continue
-            shift = self._match(other, view)
-            if shift is not None:
-                self._join(other, key, shift)
+        """Look for a new key field in the other regions, and join those that it belongs to as well."""
+        elsewhere = self._keys.kept(not_in=self._keys.region(key))
+        for match in self._matches(view, elsewhere) if len(elsewhere) else []:
+            if self._keys.region(match.key) != self._keys.region(key):
+                self._join(match, key)
+            self._keys.link(Link(match.key, key, match.dx_um, match.dy_um, _weight(match.shift)))
 
-    def _join(self, other: int, key: int, shift: Shift) -> None:
+    def _join(self, match: _Located, key: int) -> None:
         """Make the regions of two key fields one; the older region's coordinates stay."""
-        first, second = (self._keys.region(k) for k in (other, key))
-        kept, joined = min(first, second), max(first, second)
-        key_x_um, key_y_um = self._keys.place(key)
-        other_x_um, other_y_um = self._keys.place(other)
-        dx_um, dy_um = other_x_um + shift.dx_um - key_x_um, other_y_um + shift.dy_um - key_y_um
-        sign = 1.0 if joined == second else -1.0
-        before = self._numbers_in(kept), self._numbers_in(joined)
-        self._keys.join(kept, joined, sign * dx_um, sign * dy_um)
-        self._keys.link(Link(other, key, shift.dx_um, shift.dy_um, _weight(shift)))
-        for old, new in duplicates(self._spots(before[0]), self._spots(before[1])):
-            one, two = sorted((int(before[0][old]), int(before[1][new])))
-            self._withdrawn[two] = one
+        regions = self._keys.region(match.key), self._keys.region(key)
+        older, younger = min(regions), max(regions)
+        before = self._numbers_in(older), self._numbers_in(younger)
+        x_um, y_um = self._at(match)
+        dx_um, dy_um = self._offset(key, x_um, y_um)
+        sign = -1.0 if regions[1] == older else 1.0
+        self._keys.join(older, younger, sign * dx_um, sign * dy_um)
+        for stays, goes in duplicates(self._spots(before[0]), self._spots(before[1])):
+            first, second = sorted((int(before[0][stays]), int(before[1][goes])))
+            self._cells.withdraw(second, first)
 
     def _numbers_in(self, region: int) -> I64:
         """Numbers of the cells counted in a region."""
-        if not self._cells:
-            return np.zeros(0, np.int64)
-        anchors = np.array([cell.anchor for cell in self._cells], dtype=np.int64)
-        numbers = np.flatnonzero(self._keys.regions(anchors) == region) + 1
-        return np.array([n for n in numbers if int(n) not in self._withdrawn], dtype=np.int64)
+        numbers = self._cells.numbers()
+        here = self._keys.regions(self._cells.anchors(numbers)) == region
+        return np.asarray(numbers[here], dtype=np.int64)
 
     def _spots(self, numbers: I64) -> Spots:
         """Places and sizes of counted cells, in their region."""
-        cells = [self._cells[int(number) - 1] for number in numbers]
-        anchors = np.array([cell.anchor for cell in cells], dtype=np.int64)
-        offsets = np.array([(cell.dx_um, cell.dy_um) for cell in cells], dtype=np.float64).reshape(-1, 2)
-        diameters = np.array([cell.diameter_um for cell in cells], dtype=np.float64)
-        return Spots(self._keys.places(anchors) + offsets, diameters)
+        places = self._keys.places(self._cells.anchors(numbers)) + self._cells.offsets_um(numbers)
+        return Spots(places, self._cells.diameters_um(numbers))
 
     def _near(self, placement: Placement) -> I64:
         """Numbers of the cells counted within a field or close to it."""
         numbers = self._numbers_in(placement.region)
-        if not len(numbers):
-            return numbers
-        centres: F64 = self._spots(numbers).centres_um - (placement.x_um, placement.y_um)
-        far = np.array([self._shape[1], self._shape[0]]) * self._pixel_um + _NEIGHBOURHOOD_UM
-        return numbers[((centres > -_NEIGHBOURHOOD_UM) & (centres < far)).all(axis=1)]
-
-    def _count_new(self, placement: Placement, spot: Spots, sharpness: float) -> int:
-        anchor = self._keys.nearest(placement.region, placement.x_um, placement.y_um)[0]
-        dx_um, dy_um = spot.centres_um[0] - self._keys.place(anchor)
-        self._cells.append(
-            _SeenCell(anchor, float(dx_um), float(dy_um), float(spot.diameters_um[0]), float(sharpness))
-        )
-        return len(self._cells)
-
-    def _keep_sharper(self, number: int, placement: Placement, spot: Spots, sharpness: float) -> bool:
-        """Whether this sighting is the sharpest so far; the cell's place and size are then this one's."""
-        cell = self._cells[number - 1]
-        if sharpness <= cell.sharpness:
-            return False
-        cell.anchor = self._keys.nearest(placement.region, placement.x_um, placement.y_um)[0]
-        dx_um, dy_um = spot.centres_um[0] - self._keys.place(cell.anchor)
-        cell.dx_um, cell.dy_um = float(dx_um), float(dy_um)
-        cell.diameter_um, cell.sharpness = float(spot.diameters_um[0]), float(sharpness)
-        return True
+        centres = self._spots(numbers).centres_um - (placement.x_um, placement.y_um)
+        inside = (centres > -_NEIGHBOURHOOD_UM) & (centres < self._size_um() + _NEIGHBOURHOOD_UM)
+        return np.asarray(numbers[inside.all(axis=1)], dtype=np.int64)
 
 
 def _is_sure(shift: Shift) -> bool:
