@@ -76,6 +76,12 @@ class JournalReader:
         """Let go of the file."""
         self._connection.close()
 
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Let all reads of the block see one moment. Keep it short: the log cannot be emptied meanwhile."""
+        with translated(self.path), one_moment(self._connection):
+            yield
+
     def head(self) -> Head:
         """The end of the chain."""
         with translated(self.path):
