@@ -4,13 +4,15 @@ Of a share P of blasts, a model with sensitivity Se and specificity Sp calls P S
 round this is the estimate of Rogan and Gladen (Am J Epidemiol 1978, 107:71). On a slide without blasts a
 model of 94 % specificity finds six in a hundred; the correction takes them away again.
 
-Se and Sp were measured themselves, on some hundred cells, and are not exact. The interval of Lang and
-Reiczigel (Prev Vet Med 2014, 113:13) counts that in; it is approximate, so it is never taken narrower than
-the exact one for known rates (Reiczigel et al., Epidemiol Infect 2010, 138:1674). The effective numbers of
-cells are read off the intervals that the card gives: cells of one slide resemble each other, so 300 of them
-weigh less than 300.
+Se and Sp were measured themselves, on some hundred cells of other slides, and the next slide's differ from
+them. The interval of Lang and Reiczigel (Prev Vet Med 2014, 113:13) counts in how exactly they are known; it
+is approximate, so it is never taken narrower than the exact one for known rates (Reiczigel et al., Epidemiol
+Infect 2010, 138:1674). How exactly they are known is read off the intervals and groups of the card: cells of
+one slide resemble each other, so 300 of them weigh less than 300 (design effect: Kish, Survey Sampling,
+1965), and by as much as slides differ, the mean of all says less of the next.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +27,9 @@ Z95: Final = 1.959963984540054
 
 _LEAST_GAIN: Final = 0.05  # Se + Sp - 1 below this: the model is a coin, and nothing can be corrected
 _STEPS: Final = 60
+_LEAST_GROUPS: Final = 5  # as in alltrain: intervals over fewer groups do not show how slides differ
+_ASSUMED_ICC: Final = 0.05  # then: a specificity of 0.75 spreads by 0.10 over slides, as on ALL-IDB1
+_MOST_ICC: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,8 @@ class ErrorRates:
     """How often a model is right, cell by cell, and on how many independent cells that is known.
 
     sensitivity: share of blasts called blasts. specificity: share of others called others.
-    n_positive, n_negative: effective numbers of cells that they were measured on, above 0.
+    n_positive, n_negative: independent cells that would tell the rates of one more slide as exactly as the
+        card does, above 0.
     """
 
     sensitivity: float
@@ -56,9 +62,7 @@ def read_error_rates(metrics: Mapping[str, Json]) -> ErrorRates | None:
     sensitivity, specificity = _figure(metrics.get("sensitivity")), _figure(metrics.get("specificity"))
     if sensitivity is None or specificity is None:
         return None
-    return ErrorRates(
-        sensitivity.value, _effective_n(sensitivity), specificity.value, _effective_n(specificity)
-    )
+    return ErrorRates(sensitivity.value, _cells_for(sensitivity), specificity.value, _cells_for(specificity))
 
 
 def rogan_gladen(positive_share: F64, sensitivity: F64, specificity: F64) -> F64:
@@ -122,12 +126,13 @@ def corrected_interval(
 
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """A share of the card with its interval and the cells it was counted on."""
+    """A share of the card with its interval, and the cells and groups it was counted on."""
 
     value: float
     low: float
     high: float
     n: float
+    n_groups: float
 
 
 def _figure(entry: Json) -> _Figure | None:
@@ -140,7 +145,22 @@ def _figure(entry: Json) -> _Figure | None:
     numbers = [n for n in (entry.get("value"), *ci95, entry.get("n")) if isinstance(n, int | float)]
     if len(numbers) != 4 or not all(0.0 <= number <= 1.0 for number in numbers[:3]) or numbers[3] <= 0:
         return None
-    return _Figure(*(float(number) for number in numbers))
+    groups = entry.get("n_groups")
+    value, low, high, n = (float(number) for number in numbers)
+    return _Figure(value, low, high, n, float(groups) if isinstance(groups, int) else 0.0)
+
+
+def _cells_for(figure: _Figure) -> float:
+    """Independent cells that would tell the rate of one more slide as exactly.
+
+    Its variance is that of the mean, p (1 - p) / n_effective, and that between slides, icc p (1 - p), where
+    the design effect is 1 + (cells a group - 1) icc.
+    """
+    n_effective = _effective_n(figure)
+    icc = _ASSUMED_ICC
+    if figure.n_groups >= _LEAST_GROUPS and figure.n > figure.n_groups:
+        icc = (figure.n / n_effective - 1.0) / (figure.n / figure.n_groups - 1.0)
+    return 1.0 / (1.0 / n_effective + min(icc, _MOST_ICC))
 
 
 def _effective_n(figure: _Figure) -> float:
@@ -160,5 +180,5 @@ def _effective_n(figure: _Figure) -> float:
 
 def _wilson_width(share: float, n: float) -> float:
     squared = Z95**2
-    root = np.sqrt(share * (1.0 - share) / n + squared / (4.0 * n**2))
-    return float(2.0 * Z95 * root / (1.0 + squared / n))
+    root = math.sqrt(share * (1.0 - share) / n + squared / (4.0 * n**2))
+    return 2.0 * Z95 * root / (1.0 + squared / n)
