@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from allconvert.fidelity import SEED, Change, Comparison, Flip, PairedCalls
+from allconvert.changes import SEED, Change
+from allconvert.fidelity import Comparison, Flip, PairedCalls
 from allconvert.inspection import network_as_json, read_network
 from allconvert.lost_positives import LostPositives
 from allconvert.paired_table import paired_table

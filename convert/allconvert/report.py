@@ -75,6 +75,7 @@ def render_report(proof: Proof, sha256: str | None) -> str:
     )
     environment.filters["percent"] = _percent
     environment.filters["points"] = _points
+    environment.filters["sentence"] = _sentence
     return environment.get_template("fidelity.html.j2").render(
         proof=proof,
         card=proof.int8_model.card,
@@ -98,6 +99,11 @@ def render_report(proof: Proof, sha256: str | None) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _sentence(text: str) -> str:
+    """With a capital in front; names within keep theirs."""
+    return text[:1].upper() + text[1:]
 
 
 def _points(change: float) -> str:

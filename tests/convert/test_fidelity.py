@@ -193,7 +193,7 @@ def test_one_lost_call_passes_as_one_patch_does_everywhere_but_shows_nothing() -
     assert one.objections == ()
     assert one.lost_positives is not None
     assert not one.lost_positives.is_supported
-    assert any("cannot be shown at this rate" in sentence for sentence in one.unsupported)
+    assert any("more than could be had at this rate" in sentence for sentence in one.unsupported)
     assert with_lost_calls(60, 2).objections
 
 
@@ -202,7 +202,7 @@ def test_a_margin_for_lost_calls_takes_598_of_them_when_none_is_lost() -> None:
     assert few.objections == enough.objections == ()
     assert few.lost_positives is not None
     assert few.lost_positives.n_needed == 598
-    assert any("takes about 598, 597 count" in sentence for sentence in few.unsupported)
+    assert any("takes about 598, of 597 here" in sentence for sentence in few.unsupported)
     assert not any("positive calls" in sentence for sentence in enough.unsupported)
 
 

@@ -356,6 +356,14 @@ def test_the_card_decides_as_claimed(files: Files) -> None:
             assert files.claims["calibration"][kind][name] == card[name]
 
 
+def test_scores_have_more_steps_than_an_int8_softmax_could_give(files: Files) -> None:
+    assert not {"SOFTMAX", "LOGISTIC"} & set(files.claims["network"]["operators"])
+    assert files.claims["network"]["operations"][-1]["outputs"][0].startswith("int8")
+    scores = np.unique(said_by_models(files).p[1][:, 1])
+    # 1/256 is the step of an int8 softmax; real scores lie closer together near the ends.
+    assert np.diff(scores).min() < 1 / 256
+
+
 def test_tensors_and_operations_are_those_that_the_runtime_sees(files: Files) -> None:
     interpreter = Interpreter(model_content=files.model)
     interpreter.allocate_tensors()

@@ -48,7 +48,7 @@ def test_too_few_patches_are_told_with_the_number_that_would_do(proof: Proof) ->
     unsupported = [one for comparison in proof.comparisons for one in comparison.unsupported]
     assert ("Passed, but not shown" in page) == bool(unsupported)
     for sentence in unsupported:
-        assert sentence.capitalize() in page
+        assert f"{sentence[0].upper()}{sentence[1:]}." in page
     for comparison in proof.comparisons:
         assert comparison.lost_positives is not None
         assert f"{comparison.lost_positives.n_lost} of {comparison.lost_positives.n}" in page

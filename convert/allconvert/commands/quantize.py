@@ -46,7 +46,7 @@ def quantize(
     destination = plan_destination(out, force)
     proof, data = _prove(run, destination, Margins(margin, margin_flips))
     if require_support:
-        proof, data = _hold_to_support(proof, data)
+        proof, data = hold_to_support(proof, data)
 
     from allconvert.paired_table import paired_table
     from allconvert.record import proof_as_json
@@ -85,10 +85,12 @@ def _prove(run: Path, destination: "Destination", margins: "Margins") -> tuple["
         raise
 
 
-def _hold_to_support(proof: "Proof", data: bytes | None) -> tuple["Proof", bytes | None]:
+def hold_to_support(proof: "Proof", data: bytes | None) -> tuple["Proof", bytes | None]:
     """Turn margins that so few patches cannot show into objections. No rung of the ladder helps there."""
     missing = tuple(sentence for comparison in proof.comparisons for sentence in comparison.unsupported)
-    return replace(proof, objections=proof.objections + missing), None if missing else data
+    if not missing:
+        return proof, data
+    return replace(proof, objections=proof.objections + missing), None
 
 
 def _tell_proof(proof: "Proof", destination: "Destination", n_bytes: int) -> None:
