@@ -163,6 +163,12 @@ class CalibrationDamaged(InputError):
     code = "calibration-damaged"
 
 
+class CameraControlsRefused(CameraUnavailable):
+    """A camera does not take the exposure, gain or colour gains that it is to be locked to, or lost them."""
+
+    code = "camera-controls"
+
+
 class CameraFinished(CameraUnavailable):
     """An archive that stands in for a camera has served its last image."""
 

@@ -1,146 +1,243 @@
-"""The Raspberry Pi camera, against a fake with the habits that picamera2's issue tracker tells of."""
+"""A Raspberry Pi camera: fresh frames, in BGR, with the settings of the calibration, and never for ever."""
 
-from collections.abc import Mapping
+import time
 
-import cv2
 import numpy as np
 import pytest
 
-from alledge.cameras.picamera2 import Picamera2Source, open_picamera2
-from alledge.errors import CameraUnavailable
-from alledge.types import U8
+from alledge.calibration import CameraControls
+from alledge.cameras.picamera2 import open_picamera2
+from alledge.cameras.picamera2_source import Picamera2Source
+from alledge.cameras.source import borrowed
+from alledge.errors import CameraControlsRefused, CameraUnavailable
+from tests.edge.fake_picamera2 import CONTROLS, GLOBAL_SHUTTER, HQ_CAMERA, World, open_on, world
 
-RED_BGR = (20, 30, 200)
-WIDTH, HEIGHT = 64, 32
+__all__ = ["world"]  # a fixture
 
-
-class FakeRequest:
-    def __init__(self, array: U8, metadata: Mapping[str, object]) -> None:
-        self.array, self.metadata, self.released = array, metadata, 0
-
-    def make_array(self, name: str) -> U8:
-        assert name == "main"
-        return self.array
-
-    def get_metadata(self) -> Mapping[str, object]:
-        return self.metadata
-
-    def release(self) -> None:
-        self.released += 1
+LOCKED = "0,exposure_us=10000,analogue_gain=1.5,red_gain=1.9,blue_gain=1.4"
 
 
-class FakeCamera:
-    """Serves requests whose fields a test tampers with before it asks."""
-
-    def __init__(self, pixel_format: str = "RGB888") -> None:
-        self.pixel_format = pixel_format
-        self.array: U8 = solid(RED_BGR)
-        self.timestamps_ns = [1_000_000]
-        self.exposure_us: int | None = 10
-        self.hangs = False
-        self.requests: list[FakeRequest] = []
-        self.stopped = self.closed = False
-
-    def camera_configuration(self) -> Mapping[str, Mapping[str, object]]:
-        return {"main": {"format": self.pixel_format, "size": (WIDTH, HEIGHT)}}
-
-    def capture_request(self, *, wait: float) -> FakeRequest:
-        assert wait > 0, "a capture without a limit can block for ever"
-        if self.hangs:
-            raise TimeoutError("no request")
-        timestamp_ns = self.timestamps_ns.pop(0) if len(self.timestamps_ns) > 1 else self.timestamps_ns[0]
-        metadata = {"SensorTimestamp": timestamp_ns, "ExposureTime": self.exposure_us, "AnalogueGain": 1.5}
-        self.requests.append(FakeRequest(self.array, metadata | {"ColourGains": (1.9, 1.4)}))
-        return self.requests[-1]
-
-    def stop(self) -> None:
-        self.stopped = True
-
-    def close(self) -> None:
-        self.closed = True
+@pytest.mark.parametrize("name", ["RGB888", "BGR888", "XRGB8888", "XBGR8888", "YUV420", "NV12"])
+def test_every_format_that_libcamera_may_choose_becomes_the_same_bgr_frame(world: World, name: str) -> None:
+    world.main_format, world.scene_bgr = name, (20, 30, 200)
+    pixels = open_on(world, "0").capture().pixels
+    assert pixels.shape == (1088, 1456, 3)
+    assert np.abs(pixels.astype(int) - world.scene_bgr).max() <= 3
 
 
-def solid(bgr: tuple[int, int, int]) -> U8:
-    return np.full((HEIGHT, WIDTH, 3), bgr, dtype=np.uint8)
+def test_what_is_called_rgb_is_asked_for_because_it_is_bgr_in_memory(world: World) -> None:
+    open_on(world, "0")
+    assert world.opened[0].configured["main"]["format"] == "RGB888"
 
 
-def source_of(camera: FakeCamera, now_ns: int = 0) -> Picamera2Source:
-    return Picamera2Source(camera, "picamera2:0", clock_ns=lambda: now_ns)
+def test_a_format_that_cannot_be_read_is_refused_and_the_camera_freed(world: World) -> None:
+    world.main_format = "SRGGB10"
+    with pytest.raises(CameraUnavailable, match="SRGGB10"):
+        open_on(world, "0")
+    assert world.events[-1] == "close"
+
+
+# Sensor modes.
 
 
 @pytest.mark.parametrize(
-    ("pixel_format", "array"),
+    ("modes", "spec", "size", "bits"),
     [
-        ("RGB888", solid(RED_BGR)),
-        ("BGR888", cv2.cvtColor(solid(RED_BGR), cv2.COLOR_BGR2RGB)),
-        ("XRGB8888", cv2.cvtColor(solid(RED_BGR), cv2.COLOR_BGR2BGRA)),
-        ("XBGR8888", cv2.cvtColor(solid(RED_BGR), cv2.COLOR_BGR2RGBA)),
-        ("YUV420", cv2.cvtColor(solid(RED_BGR), cv2.COLOR_BGR2YUV_I420)),
+        (HQ_CAMERA, "0", (2028, 1520), 12),
+        (HQ_CAMERA, "0,size=4056x3040", (4056, 3040), 12),
+        (GLOBAL_SHUTTER, "0", (1456, 1088), 10),
     ],
 )
-def test_every_format_that_libcamera_may_choose_becomes_the_same_bgr_frame(
-    pixel_format: str, array: U8
+def test_the_mode_is_the_smallest_of_the_whole_field_that_resolves_a_cell(
+    world: World, modes: list[dict[str, object]], spec: str, size: tuple[int, int], bits: int
 ) -> None:
-    camera = FakeCamera(pixel_format)
-    camera.array = array
-    pixels = source_of(camera).capture().pixels
-    assert pixels.shape == (HEIGHT, WIDTH, 3)
-    assert np.abs(pixels.astype(int) - RED_BGR).max() <= 3
+    world.modes = modes
+    open_on(world, spec)
+    assert world.opened[0].asked["sensor"] == {"output_size": size, "bit_depth": bits}
+    assert world.opened[0].configured["main"]["size"] == size
 
 
-def test_a_padded_stride_is_cut_off() -> None:
-    camera = FakeCamera()
-    camera.array = np.hstack([solid(RED_BGR), np.zeros((HEIGHT, 16, 3), np.uint8)])
-    assert source_of(camera).capture().pixels.shape == (HEIGHT, WIDTH, 3)
+def test_a_size_that_the_sensor_lacks_is_refused_with_those_that_it_has(world: World) -> None:
+    with pytest.raises(CameraUnavailable, match="1456x1088"):
+        open_on(world, "0,size=640x480")
 
 
-def test_a_format_that_cannot_be_read_is_refused_before_the_first_frame() -> None:
-    with pytest.raises(CameraUnavailable, match="SRGGB10"):
-        source_of(FakeCamera("SRGGB10"))
+def test_a_camera_without_modes_gives_what_it_is_asked_for(world: World) -> None:
+    world.modes = [{"format": "MJPEG"}]
+    assert open_on(world, "0,size=800x600").capture().width == 800
+    assert open_on(world, "0").capture().width == 1600
 
 
-def test_a_frame_exposed_before_the_question_is_not_the_answer() -> None:
-    camera = FakeCamera()
-    camera.exposure_us = 100
-    # Readout began after the question, but the exposure before it: only the third frame is new.
-    camera.timestamps_ns = [900_000, 1_050_000, 1_200_000]
-    frame = source_of(camera, now_ns=1_000_000).capture()
-    assert frame.sensor_timestamp_ns == 1_200_000
+# Memory.
 
 
-def test_a_sensor_that_repeats_an_old_frame_is_an_error_and_not_an_endless_loop() -> None:
+def test_a_lent_frame_is_the_cameras_own_memory_and_cannot_be_written(world: World) -> None:
+    with open_on(world, "0") as source, source.lend() as frame:
+        camera = world.opened[0]
+        assert np.shares_memory(frame.pixels, camera.memory("main"))
+        assert not frame.pixels.flags.writeable
+
+
+def test_a_captured_frame_is_a_copy_that_outlives_the_buffer(world: World) -> None:
+    with open_on(world, "0") as source:
+        frame = source.capture()
+        assert not np.shares_memory(frame.pixels, world.opened[0].memory("main"))
+        assert frame.pixels.flags.c_contiguous
+
+
+def test_a_borrowed_frame_is_lent_where_a_camera_can(world: World) -> None:
+    with open_on(world, "0") as source, borrowed(source) as frame:
+        assert np.shares_memory(frame.pixels, world.opened[0].memory("main"))
+
+
+def test_every_buffer_goes_back_also_when_the_work_on_it_fails(world: World) -> None:
+    source = open_on(world, "0")
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError), source.lend():
+            raise ZeroDivisionError
+    assert world.opened[0].held == 0
+    source.capture()
+
+
+def test_where_memory_for_three_buffers_is_missing_two_must_do(world: World) -> None:
+    world.memory_for = 2
+    open_on(world, "0").capture()
+    assert world.opened[0].asked["buffer_count"] == 2
+
+
+def test_where_memory_for_two_is_missing_the_error_says_how_to_get_more(world: World) -> None:
+    world.memory_for = 1
+    with pytest.raises(CameraUnavailable, match="cma-512"):
+        open_on(world, "0")
+    assert world.events[-1] == "close"
+
+
+def test_a_second_stream_of_the_same_exposure_can_be_had(world: World) -> None:
+    world.scene_bgr = (90, 120, 160)
+    with open_on(world, "0,lores=728x544") as source, source.lend_streams() as streams:
+        assert streams.lores is not None
+        assert streams.lores.shape == (544, 728, 3)  # the padding of its stride is gone
+        assert np.abs(streams.lores.astype(int) - world.scene_bgr).max() <= 3
+    with open_on(world, "0") as source, source.lend_streams() as streams:
+        assert streams.lores is None
+
+
+# Fresh frames.
+
+
+def test_a_frame_exposed_before_the_question_is_not_the_answer(world: World) -> None:
+    source = open_on(world, "0")
+    world.frames_late = 4
+    asked_ns = world.now_ns
+    frame = source.capture()
+    assert frame.sensor_timestamp_ns is not None
+    assert frame.exposure_us is not None
+    assert frame.sensor_timestamp_ns - 1000 * frame.exposure_us >= asked_ns
+
+
+def test_a_frame_whose_exposure_began_before_the_question_is_old_although_it_was_read_out_after(
+    world: World,
+) -> None:
+    world.frame_ns = 5_000_000  # shorter than the exposure of 12 ms: the first two frames began before
+    source = open_on(world, "0")
+    asked_ns = world.now_ns
+    assert source.capture().sensor_timestamp_ns == asked_ns + 3 * world.frame_ns
+
+
+def test_a_sensor_that_repeats_an_old_frame_is_an_error_and_not_an_endless_loop(world: World) -> None:
+    source = open_on(world, "0")
+    world.stands_still = True
     with pytest.raises(CameraUnavailable, match="old frame"):
-        source_of(FakeCamera(), now_ns=10**12).capture()
+        source.capture()
+    assert world.opened[0].held == 0
 
 
-def test_every_request_goes_back_to_the_camera_also_when_the_array_fails() -> None:
-    camera = FakeCamera()
-    camera.timestamps_ns = [0, 5_000_000]
-    camera.array = np.zeros((5, 5), np.uint8)
-    camera.pixel_format = "YUV420"
-    with pytest.raises(cv2.error):
-        source_of(camera, now_ns=1).capture()
-    assert [request.released for request in camera.requests] == [1, 1]
+# Settings.
 
 
-def test_a_camera_that_hangs_is_told_within_the_limit() -> None:
-    camera = FakeCamera()
-    camera.hangs = True
-    with pytest.raises(CameraUnavailable, match="gives no frame"):
-        source_of(camera).capture()
+def test_a_camera_opens_locked_to_the_settings_of_its_spec(world: World) -> None:
+    frame = open_on(world, LOCKED).capture()
+    assert frame.exposure_us == pytest.approx(10_000, abs=29)
+    assert (frame.analogue_gain, frame.colour_gains) == (1.5, (1.9, 1.4))
 
 
-def test_metadata_travels_with_the_frame() -> None:
-    frame = source_of(FakeCamera()).capture()
-    assert (frame.exposure_us, frame.analogue_gain, frame.colour_gains) == (10, 1.5, (1.9, 1.4))
+def test_automatic_exposure_is_never_switched_off_by_name(world: World) -> None:
+    open_on(world, LOCKED)
+    assert "AeEnable" not in world.opened[0].set_at
+    assert world.opened[0].in_force["ExposureTime"] == 344 * 29  # and so no old value was frozen
 
 
-def test_leaving_the_source_frees_the_camera() -> None:
-    camera = FakeCamera()
-    with source_of(camera):
+def test_an_exposure_longer_than_a_frame_is_not_cut_short(world: World) -> None:
+    assert open_on(world, "0,exposure_us=80000").capture().exposure_us == pytest.approx(80_000, abs=29)
+
+
+def test_locking_returns_when_the_frames_are_taken_so_and_not_when_it_was_asked(world: World) -> None:
+    source = open_on(world, "0")
+    before = world.opened[0].frames
+    source.lock(CameraControls(exposure_us=5_000))
+    assert world.opened[0].frames - before >= world.apply_after
+    assert world.opened[0].in_force["ExposureTime"] == 5_000 // 29 * 29
+
+
+def test_a_camera_that_does_not_take_its_settings_is_refused_and_freed(world: World) -> None:
+    world.ignores_exposure = True
+    with pytest.raises(CameraControlsRefused, match=r"exposure 12345 us instead of 10000 us"):
+        open_on(world, LOCKED)
+    assert world.events[-1] == "close"
+
+
+def test_settings_that_something_else_changes_later_are_noticed_in_the_metadata(world: World) -> None:
+    source = open_on(world, LOCKED)
+    world.drifts_after = world.opened[0].frames
+    with pytest.raises(CameraControlsRefused, match="lost its settings"):
+        source.capture()
+
+
+def test_a_setting_that_the_camera_does_not_offer_is_named(world: World) -> None:
+    world.offered = tuple(name for name in CONTROLS if name != "ColourGains")
+    with pytest.raises(CameraControlsRefused, match="ColourGains"):
+        open_on(world, LOCKED)
+
+
+# When it hangs.
+
+
+def test_a_camera_that_hangs_is_told_and_its_job_is_taken_off_the_queue(world: World) -> None:
+    source = open_on(world, "0")
+    world.hangs = True
+    with pytest.raises(CameraUnavailable, match="nothing came in time"):
+        source.capture()
+    assert world.opened[0].pending_jobs == 0
+    source.close()
+    assert world.events[-2:] == ["stop", "close"]
+
+
+def test_a_fault_in_the_librarys_event_thread_is_told(world: World) -> None:
+    source = open_on(world, "0")
+    world.dies_with = RuntimeError("Camera frontend has timed out")
+    with pytest.raises(CameraUnavailable, match="frontend has timed out"):
+        source.capture()
+
+
+def test_closing_a_camera_that_hangs_in_stop_has_a_limit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alledge.cameras.picamera2_source._CLOSE_LIMIT_S", 0.1)
+    source = open_on(world, "0")
+    world.hangs_in_stop = True
+    start = time.perf_counter()
+    source.close()
+    assert time.perf_counter() - start < 1.0
+
+
+def test_leaving_the_source_frees_the_camera_once(world: World) -> None:
+    with open_on(world, "0") as source:
         pass
-    assert camera.stopped
-    assert camera.closed
+    source.close()
+    assert world.events == ["start", "stop", "close"]
+
+
+# Opening.
 
 
 def test_without_picamera2_the_error_says_how_to_install_it() -> None:
@@ -148,7 +245,26 @@ def test_without_picamera2_the_error_says_how_to_install_it() -> None:
         open_picamera2("0")
 
 
-@pytest.mark.parametrize("index", ["", "one", "-1", "0;rm"])
-def test_a_camera_number_is_a_number(index: str) -> None:
-    with pytest.raises(CameraUnavailable, match="no camera number"):
+def test_a_camera_that_is_not_there_is_an_error_and_no_index_error(world: World) -> None:
+    with pytest.raises(CameraUnavailable, match="ribbon cable"):
+        open_picamera2("3")
+
+
+def test_a_camera_that_another_program_holds_is_told_apart(world: World) -> None:
+    world.is_taken = True
+    with pytest.raises(CameraUnavailable, match="Another program has the camera"):
+        open_picamera2("0")
+
+
+@pytest.mark.parametrize(
+    "index", ["", "one", "-1", "0;rm", "0,size=x", "0,gain=1", "0,red_gain=1", "0,exposure_us=0"]
+)
+def test_a_spec_that_is_no_camera_or_no_setting_is_refused(index: str) -> None:
+    with pytest.raises(CameraUnavailable, match=r"picamera2:0"):
         open_picamera2(index)
+
+
+def test_a_source_names_itself_without_its_settings(world: World) -> None:
+    source = open_on(world, LOCKED)
+    assert isinstance(source, Picamera2Source)
+    assert source.capture().source == "picamera2:0"

@@ -1,180 +1,142 @@
-"""A Raspberry Pi camera through picamera2, the one boundary to that library.
+"""Opening a Raspberry Pi camera: which mode, which streams, how many buffers, and whose fault it is when not.
 
-What its issue tracker taught: names follow DRM, so "RGB888" arrays are BGR (848, 1325); libcamera
-may adjust the format asked for, so the configured one is read back; `capture_request` can block for
-ever, so it always has a limit (1090, 1404); the first request can be older than the question (426,
-849), so its sensor timestamp is compared; a request that is held starves the camera (972).
+Camera memory (CMA) is scarce on a Pi (picamera2 issues 972, 1102 and 1125): three buffers let one be lent
+while one is exposed and one waits; where they do not fit, two must do.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, NoReturn, Protocol, cast
 
-import cv2
-import numpy as np
-
-from alledge.cameras.source import ClosesOnExit
+from alledge.cameras.device_spec import DeviceSpec, parse_device_spec
+from alledge.cameras.picamera2_source import Camera, Mapped, Picamera2Source, Request
+from alledge.cameras.sensor_modes import choose_mode, known_modes
 from alledge.errors import CameraUnavailable
-from alledge.types import U8, Frame
 
-_CAPTURE_LIMIT_S = 5.0
-_REQUESTS_TRIED = 30  # half a second and more at any frame rate; exposure control settles in it
-_BUFFERS = 2  # CMA memory is scarce on a Pi (picamera2 issue 1102)
-_CHECK_CABLE = "Check the ribbon cable and `rpicam-hello --list-cameras`; close other programs that use it."
+_BUFFER_COUNTS: Final = (3, 2)
+_IN_USE: Final = "Another program has the camera: `alledge doctor` names it; end it and start again."
+_NO_CAMERA: Final = "Check the ribbon cable at both ends and `rpicam-hello --list-cameras`."
+_NO_MEMORY: Final = (
+    "Give the camera more memory: `dtoverlay=vc4-kms-v3d,cma-512` in /boot/firmware/config.txt."
+)
 
 
-class Request(Protocol):
-    """The part of picamera2's CompletedRequest that is used."""
+class _Openable(Camera, Protocol):
+    """What is used of a Picamera2 until it runs."""
 
-    def make_array(self, name: str) -> U8:
-        """Copies a stream's pixels out of the request."""
+    sensor_modes: Sequence[Mapping[str, object]]
+    sensor_resolution: tuple[int, int]
+
+    def create_video_configuration(self, **asked: object) -> Mapping[str, object]:
+        """Fills in what was not asked for."""
         ...
 
-    def get_metadata(self) -> Mapping[str, object]:
-        """Tells what the sensor did for this frame."""
+    def configure(self, configuration: Mapping[str, object]) -> None:
+        """Sets the streams up and takes the memory for them."""
         ...
 
-    def release(self) -> None:
-        """Gives the buffers back to the camera."""
-        ...
-
-
-class Camera(Protocol):
-    """The part of picamera2's Picamera2 that is used."""
-
-    def camera_configuration(self) -> Mapping[str, Mapping[str, object]]:
-        """Tells the streams as libcamera configured them, whatever was asked for."""
-        ...
-
-    def capture_request(self, *, wait: float) -> Request:
-        """Waits `wait` seconds at most for the next completed request."""
-        ...
-
-    def stop(self) -> None:
-        """Stops the sensor."""
-        ...
-
-    def close(self) -> None:
-        """Frees the camera for other processes."""
+    def start(self) -> None:
+        """Starts the sensor."""
         ...
 
 
-class Picamera2Source(ClosesOnExit):
-    """A started Picamera2 whose main stream becomes BGR frames."""
+class _Library(Protocol):
+    """What is used of the module picamera2, which ships no types."""
 
-    def __init__(self, camera: Camera, name: str, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self._camera = camera
-        self._name = name
-        self._clock_ns = clock_ns
-        main = camera.camera_configuration()["main"]
-        self._format = str(main["format"])
-        self._size = _size(main["size"])
-        if self._format not in _TO_BGR:
-            raise CameraUnavailable(
-                f"{name} delivers '{self._format}', which cannot be read.",
-                f"Configure one of {', '.join(_TO_BGR)}.",
-            )
-
-    def capture(self) -> Frame:
-        """Gives the first frame whose exposure began after the call.
-
-        Raises:
-            CameraUnavailable: the sensor gave no frame in time, or only old ones.
-        """
-        asked_ns = self._clock_ns()
-        for _ in range(_REQUESTS_TRIED):
-            frame = self._next_frame(asked_ns)
-            if frame is not None:
-                return frame
-        raise CameraUnavailable(f"{self._name} repeats an old frame.", _CHECK_CABLE)
-
-    def close(self) -> None:
-        """Stops the sensor and frees it for other processes."""
-        self._camera.stop()
-        self._camera.close()
-
-    def _next_frame(self, asked_ns: int) -> Frame | None:
-        try:
-            request = self._camera.capture_request(wait=_CAPTURE_LIMIT_S)
-        except (TimeoutError, RuntimeError) as error:
-            raise CameraUnavailable(f"{self._name} gives no frame ({error}).", _CHECK_CABLE) from error
-        try:
-            metadata = request.get_metadata()
-            exposure_us = _integer(metadata.get("ExposureTime"))
-            timestamp_ns = _integer(metadata.get("SensorTimestamp"))
-            # The sensor stamps the start of readout; exposure began one exposure time earlier.
-            if timestamp_ns is not None and timestamp_ns - 1000 * (exposure_us or 0) < asked_ns:
-                return None
-            pixels = self._to_bgr(request.make_array("main"))
-        finally:
-            request.release()
-        return Frame(
-            pixels=pixels,
-            source=self._name,
-            sensor_timestamp_ns=timestamp_ns,
-            exposure_us=exposure_us,
-            analogue_gain=_real(metadata.get("AnalogueGain")),
-            colour_gains=_pair(metadata.get("ColourGains")),
-        )
-
-    def _to_bgr(self, array: U8) -> U8:
-        conversion = _TO_BGR[self._format]
-        bgr = array if conversion is None else cv2.cvtColor(array, conversion)
-        width, height = self._size
-        # YUV420 arrays keep the padding of their stride (picamera2 issue 645).
-        return np.ascontiguousarray(bgr[:height, :width], dtype=np.uint8)
+    Picamera2: Callable[[int], _Openable]
+    MappedArray: Callable[..., AbstractContextManager[Mapped]]
 
 
-def open_picamera2(index: str) -> Picamera2Source:
-    """Opens and starts camera N at its full resolution.
+def open_picamera2(text: str, clock_ns: Callable[[], int] = time.monotonic_ns) -> Picamera2Source:
+    """Opens and starts camera N at the mode for its sensor, locked to the settings that the SPEC names.
 
     Raises:
-        CameraUnavailable: picamera2 is not installed, or there is no such camera, or it is in use.
+        CameraUnavailable: picamera2 is not installed or broken, there is no such camera, it is in use, or it
+            has no mode of the size asked for.
+        CameraControlsRefused: it does not take the settings.
     """
-    if not index.isdecimal():
-        raise CameraUnavailable(f"'{index}' is no camera number.", "Write picamera2:0.")
+    spec = parse_device_spec(text)
+    if not spec.device.isdecimal():
+        raise CameraUnavailable(f"'{spec.device}' is no camera number.", "Write picamera2:0.")
+    library = _import_library()
     try:
-        from picamera2 import Picamera2
-    except ImportError as error:
+        camera = library.Picamera2(int(spec.device))
+    except (RuntimeError, IndexError, OSError) as error:
+        _refuse(spec, error)
+    try:
+        _start(camera, spec)
+        source = Picamera2Source(camera, f"picamera2:{spec.device}", _mapper(library), clock_ns)
+    except (RuntimeError, OSError, MemoryError) as error:
+        camera.close()
+        _refuse(spec, error)
+    except CameraUnavailable:
+        camera.close()
+        raise
+    try:
+        source.lock(spec.controls)
+    except CameraUnavailable:
+        source.close()
+        raise
+    return source
+
+
+def _import_library() -> _Library:
+    try:
+        import picamera2
+    except (ImportError, ValueError) as error:
+        # numpy of pip under a picamera2 of apt raises ValueError (picamera2 issues 1088 and 1211).
         raise CameraUnavailable(
             f"picamera2 cannot be imported ({error}).",
-            "On a Raspberry Pi: `sudo apt install python3-picamera2`; elsewhere use v4l2: or file:.",
+            "On a Raspberry Pi: `sudo apt install python3-picamera2`; `alledge doctor` tells more.",
         ) from error
-    try:
-        camera = Picamera2(int(index))
-        camera.configure(camera.create_still_configuration(main={"format": "RGB888"}, buffer_count=_BUFFERS))
-        camera.start()
-    except (RuntimeError, IndexError) as error:
-        raise CameraUnavailable(f"Camera {index} cannot be opened ({error}).", _CHECK_CABLE) from error
-    return Picamera2Source(camera, f"picamera2:{index}")
+    return cast("_Library", picamera2)
 
 
-# picamera2 format -> the OpenCV conversion that makes it BGR; None where it is BGR already.
-_TO_BGR: dict[str, int | None] = {
-    "RGB888": None,
-    "BGR888": cv2.COLOR_RGB2BGR,
-    "XRGB8888": cv2.COLOR_BGRA2BGR,
-    "XBGR8888": cv2.COLOR_RGBA2BGR,
-    "YUV420": cv2.COLOR_YUV2BGR_I420,
-    "NV12": cv2.COLOR_YUV2BGR_NV12,
-}
+def _mapper(library: _Library) -> Callable[[Request, str], AbstractContextManager[Mapped]]:
+    def map_stream(request: Request, stream: str) -> AbstractContextManager[Mapped]:
+        return library.MappedArray(request, stream, write=False)
+
+    return map_stream
 
 
-def _size(value: object) -> tuple[int, int]:
-    assert isinstance(value, tuple)
-    width, height = value
-    return int(width), int(height)
+def _start(camera: _Openable, spec: DeviceSpec) -> None:
+    """Configures the streams with as many buffers as there is memory for, and starts the sensor."""
+    mode = choose_mode(known_modes(camera.sensor_modes), spec.size)
+    size = mode.size if mode else spec.size or camera.sensor_resolution
+    streams: dict[str, object] = {"main": {"format": "RGB888", "size": size}, "raw": None}
+    if spec.lores:
+        streams["lores"] = {"format": "YUV420", "size": spec.lores}
+    if mode:
+        streams["sensor"] = {"output_size": mode.size, "bit_depth": mode.bit_depth}
+    for count in _BUFFER_COUNTS:
+        try:
+            # No display, no encoder; a frame is taken when asked for, not kept from before (`queue`).
+            camera.configure(
+                camera.create_video_configuration(
+                    **streams, buffer_count=count, queue=False, display=None, encode=None
+                )
+            )
+            camera.start()
+        except (RuntimeError, OSError, MemoryError) as error:
+            if count == _BUFFER_COUNTS[-1] or not _is_memory(error):
+                raise
+        else:
+            return
 
 
-def _integer(value: object) -> int | None:
-    return int(value) if isinstance(value, int) else None
+def _is_memory(error: Exception) -> bool:
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "allocate" in said or "memory" in said
 
 
-def _real(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _pair(value: object) -> tuple[float, float] | None:
-    if isinstance(value, tuple) and len(value) == 2:
-        return float(value[0]), float(value[1])
-    return None
+def _refuse(spec: DeviceSpec, error: Exception) -> NoReturn:
+    """Our word for why a camera could not be opened."""
+    said = str(error)
+    if _is_memory(error):
+        advice = _NO_MEMORY
+    elif "did not complete" in said or "busy" in said.lower():
+        advice = _IN_USE
+    else:
+        advice = _NO_CAMERA
+    raise CameraUnavailable(f"Camera {spec.device} cannot be opened ({said}).", advice) from error

@@ -1,7 +1,9 @@
 """What every camera is to the rest of the device: something that gives one frame when asked."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from alledge.types import Frame
 
@@ -30,6 +32,28 @@ class FrameSource(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class Lender(Protocol):
+    """A camera that can hand out its own memory instead of a copy."""
+
+    def lend(self) -> AbstractContextManager[Frame]:
+        """Like `capture`, but the pixels are read-only and valid only within the `with`."""
+        ...
+
+
+@contextmanager
+def borrowed(source: FrameSource) -> Iterator[Frame]:
+    """One frame in the camera's own memory where the source can lend it, else one that was captured.
+
+    For whoever copies the pixels at once; they must not be looked at after the `with`.
+    """
+    if isinstance(source, Lender):
+        with source.lend() as frame:
+            yield frame
+    else:
+        yield source.capture()
 
 
 class ClosesOnExit:
