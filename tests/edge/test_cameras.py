@@ -22,6 +22,12 @@ class FakeCapture:
         self.served += 1
         return self.served <= self.n_frames, np.full((4, 6, 3), self.served, np.uint8)
 
+    def get(self, prop: int) -> float:
+        return 0.0
+
+    def set(self, prop: int, value: float) -> bool:
+        return False
+
     def release(self) -> None:
         self.released = True
 
