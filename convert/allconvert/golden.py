@@ -91,7 +91,7 @@ def choose_golden(
         n_far=int((steps > 1).sum()),
         n_exact=int((steps[nearest] == 0).sum()),
     )
-    return Golden(candidates[chosen], reference[nearest]), choice
+    return Golden(candidates[chosen], reference[nearest], card.decision_sha256()), choice
 
 
 def _ask_reference(flatbuffer: bytes, patches: U8, optimised: I8, n: int) -> tuple[I8, I64]:

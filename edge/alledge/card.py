@@ -7,6 +7,7 @@ it from the card and nothing from a setting, so a model cannot be read with anot
 `Card` cannot be made wrong: every rule is checked when one is built, by code or from JSON.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -117,6 +118,19 @@ class Card:
     def to_json(self) -> str:
         """The card as text: one field a line, the same bytes for the same card."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def decision_sha256(self) -> str:
+        """SHA-256, as hex digits, of all that turns logits into calls: a changed threshold changes it."""
+        parts = (
+            self.labels,
+            self.positive_labels,
+            asdict(self.patch),
+            self.temperature,
+            self.threshold,
+            self.review_band,
+            None if self.familiarity is None else asdict(self.familiarity),
+        )
+        return hashlib.sha256(json.dumps(parts, allow_nan=False).encode()).hexdigest()
 
     @staticmethod
     def from_json(text: str) -> "Card":

@@ -48,10 +48,13 @@ class Golden:
     """Patches with the outputs that every runtime must give for them.
 
     patches: (N, 50, 50, 3) uint8 RGB. outputs: (N, L) int8, as the reference kernels answer.
+    decision_sha256: `Card.decision_sha256` of the card they were chosen with, so that a card which was
+    edited later, or is another model's, is found; empty where nobody noted it.
     """
 
     patches: U8
     outputs: I8
+    decision_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +108,12 @@ def parse_model(data: bytes, source: str) -> ModelFile:
     flatbuffer, parts = _open_parts(data, source)
     card = Card.from_json(_text_of(parts[CARD_NAME], source))
     golden = _golden_from(parts[GOLDEN_NAME], len(card.labels), source)
+    if golden.decision_sha256 not in ("", card.decision_sha256()):
+        raise ModelDamaged(
+            f"{source} turns logits into calls otherwise than when its golden vectors were made: "
+            "labels, temperature, threshold or familiarity were changed.",
+            COPY_AGAIN,
+        )
     require_int8(read_graph(flatbuffer), card, source)
     return ModelFile(hashlib.sha256(data).hexdigest(), flatbuffer, card, golden)
 
@@ -267,7 +276,11 @@ def _golden_bytes(golden: Golden) -> bytes:
     """golden.npz with fixed time stamps; numpy's own writer would put today's date in."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in (("patches", golden.patches), ("outputs", golden.outputs)):
+        for name, array in (
+            ("patches", golden.patches),
+            ("outputs", golden.outputs),
+            ("decision_sha256", np.array([golden.decision_sha256])),
+        ):
             entry = zipfile.ZipInfo(f"{name}.npy", ZIP_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             stream = io.BytesIO()
@@ -284,6 +297,7 @@ def _golden_from(part: bytes, n_labels: int, source: str) -> Golden:
         with np.load(io.BytesIO(part), allow_pickle=False) as arrays:
             patches: npt.NDArray[np.generic] = arrays["patches"]
             outputs: npt.NDArray[np.generic] = arrays["outputs"]
+            noted = arrays["decision_sha256"].ravel().tolist() if "decision_sha256" in arrays else []
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, NotImplementedError) as error:
         raise ModelUnreadable(f"The golden vectors of {source} cannot be read: {error}.", CONVERT) from error
     n = len(patches) if patches.ndim else 0
@@ -295,4 +309,4 @@ def _golden_from(part: bytes, n_labels: int, source: str) -> Golden:
         raise ModelUnreadable(
             f"The golden vectors of {source} must be uint8 patches and int8 outputs.", CONVERT
         )
-    return Golden(patches.astype(np.uint8), outputs.astype(np.int8))
+    return Golden(patches.astype(np.uint8), outputs.astype(np.int8), "".join(map(str, noted)))
