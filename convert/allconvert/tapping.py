@@ -8,19 +8,19 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from alledge.errors import FidelityRefused
+from alledge.errors import AllscopeError, FidelityRefused
+from alledge.flatbuffer import Operation, read_graph
 from alledge.types import F64, U8
 
 MAX_DB: Final = 99.0
 REFUSED_STATUS: Final = 3
-NOT_COMPUTING: Final = frozenset({"QUANTIZE", "DEQUANTIZE", "DELEGATE"})
+NOT_COMPUTING: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 WEIGHTED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 
 Array = npt.NDArray[np.generic]
@@ -93,12 +93,6 @@ class _TensorDetail(TypedDict):
     quantization_parameters: _Quantised
 
 
-class _Operation(TypedDict):
-    op_name: str
-    inputs: Sequence[int]
-    outputs: Sequence[int]
-
-
 class _Interpreter(Protocol):
     def allocate_tensors(self) -> None: ...
     def set_tensor(self, tensor_index: int, value: Array) -> None: ...
@@ -106,7 +100,6 @@ class _Interpreter(Protocol):
     def get_tensor(self, tensor_index: int) -> Array: ...
     def get_input_details(self) -> list[_TensorDetail]: ...
     def get_tensor_details(self) -> list[_TensorDetail]: ...
-    def _get_ops_details(self) -> list[_Operation]: ...
 
 
 class _Network:
@@ -124,8 +117,9 @@ class _Network:
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self.details = {detail["index"]: detail for detail in self._interpreter.get_tensor_details()}
-        found = self._interpreter._get_ops_details()
-        self.operations = [one for one in found if one["op_name"] not in NOT_COMPUTING]
+        # A tensor's place in the file is its index in the interpreter too.
+        found = read_graph(flatbuffer).operations
+        self.operations = [one for one in found if one.name not in NOT_COMPUTING]
 
     def run(self, patch: Array) -> None:
         self._interpreter.set_tensor(self._input, patch[None])
@@ -198,19 +192,19 @@ def compare_files(float_file: bytes, int8_file: bytes, patches: U8, offset: floa
     """The comparison itself; arguments as for `tap_isolated`. Raises what LiteRT raises."""
     real, integer = _Network(float_file), _Network(int8_file)
     pairs = _same_operations(real, integer)
-    tallies = [_Tally(real.stored(before["outputs"][0]).shape[-1]) for before, _ in pairs]
+    tallies = [_Tally(real.stored(before.outputs[0]).shape[-1]) for before, _ in pairs]
     for patch in patches:
         real.run(patch.astype(np.float32) + np.float32(offset))
         integer.run(patch)
         for (before, after), tally in zip(pairs, tallies, strict=True):
-            expected, index = real.real(before["outputs"][0]), after["outputs"][0]
+            expected, index = real.real(before.outputs[0]), after.outputs[0]
             got = integer.real(index)
             tally.add(expected, got, _count_saturated(integer, index, expected))
     return [
         Tap(
-            operation=after["op_name"],
-            tensor=integer.details[after["outputs"][0]]["name"],
-            scale=_scale(integer, after["outputs"][0]),
+            operation=after.name,
+            tensor=integer.details[after.outputs[0]]["name"],
+            scale=_scale(integer, after.outputs[0]),
             sqnr_db=tally.sqnr_db,
             largest_error=min(tally.largest, float(np.finfo(np.float32).max)),
             saturated_share=tally.n_saturated / tally.n,
@@ -221,16 +215,16 @@ def compare_files(float_file: bytes, int8_file: bytes, patches: U8, offset: floa
     ]
 
 
-def _same_operations(real: _Network, integer: _Network) -> list[tuple[_Operation, _Operation]]:
+def _same_operations(real: _Network, integer: _Network) -> list[tuple[Operation, Operation]]:
     """Operations of both files in pairs: by place where both have the same ones, else by name."""
-    names = [[one["op_name"] for one in network.operations] for network in (real, integer)]
+    names = [[one.name for one in network.operations] for network in (real, integer)]
     if names[0] == names[1]:
         return list(zip(real.operations, integer.operations, strict=True))
-    by_name = {real.details[one["outputs"][0]]["name"]: one for one in real.operations}
+    by_name = {real.details[one.outputs[0]]["name"]: one for one in real.operations}
     found = []
     for one in integer.operations:
-        twin = by_name.get(integer.details[one["outputs"][0]]["name"])
-        if twin is not None and twin["op_name"] == one["op_name"]:
+        twin = by_name.get(integer.details[one.outputs[0]]["name"])
+        if twin is not None and twin.name == one.name:
             found.append((twin, one))
     return found
 
@@ -251,10 +245,10 @@ def _count_saturated(network: _Network, index: int, expected: F64) -> int:
     return int((low | ((integers == ends.max) & (steps > ends.max + 0.5))).sum())
 
 
-def _weight_sqnr_db(real: _Network, integer: _Network, before: _Operation, after: _Operation) -> float | None:
-    if after["op_name"] not in WEIGHTED:
+def _weight_sqnr_db(real: _Network, integer: _Network, before: Operation, after: Operation) -> float | None:
+    if after.name not in WEIGHTED:
         return None
-    expected, got = real.real(before["inputs"][1]), integer.real(after["inputs"][1])
+    expected, got = real.real(before.inputs[1]), integer.real(after.inputs[1])
     return decibels(float((expected**2).sum()), float(((got - expected) ** 2).sum()))
 
 
@@ -266,7 +260,7 @@ def _answer() -> int:
     try:
         with np.errstate(all="ignore"):
             taps = compare_files(*files, patches, offset)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, AllscopeError) as error:
         sys.stderr.write(str(error).strip().splitlines()[0])
         return REFUSED_STATUS
     sys.stdout.write(json.dumps([asdict(tap) for tap in taps]))
