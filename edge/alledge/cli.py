@@ -4,13 +4,14 @@ from alledge import RESEARCH_USE_ONLY
 from alledge.command_line import new_app, run_app
 from alledge.commands.calibrate import calibrate
 from alledge.commands.export import export
+from alledge.commands.install_service import install_service, uninstall_service
 from alledge.commands.run import run, tell
 from alledge.commands.scan import scan
 from alledge.commands.snap import snap
 from alledge.commands.verify_log import verify_log
 
 app = new_app(f"Finds and classifies white cells under the microscope. {RESEARCH_USE_ONLY}")
-for command in (snap, scan, calibrate, run, tell, export, verify_log):
+for command in (snap, scan, calibrate, run, tell, export, verify_log, install_service, uninstall_service):
     app.command()(command)
 
 

@@ -199,6 +199,12 @@ class ControlRefused(InputError):
     code = "control-refused"
 
 
+class RootNeeded(InputError):
+    """A command changes the system and was not called by root."""
+
+    code = "root-needed"
+
+
 class FidelityRefused(RefusedError):
     """The int8 model is not as good as the float model."""
 
@@ -227,6 +233,12 @@ class StorageFailed(RefusedError):
     """A file could not be written whole: disk full, read-only, or no permission."""
 
     code = "storage-failed"
+
+
+class CommandFailed(RefusedError):
+    """A command of the system, such as systemctl, refused what was needed."""
+
+    code = "command-failed"
 
 
 class ClassifierFailed(RefusedError):
