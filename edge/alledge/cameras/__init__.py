@@ -4,6 +4,7 @@
 - `v4l2:/dev/videoN`, a USB microscope
 - `file:PATH`, an image, or a folder whose images are served in order
 - `phantom:[seed=..,..]`, rendered smears with known truth; `phantom:slide=..`, one slide under a moving hand
+- `faulty:KIND[,after=N]|SPEC`, any of these with something wrong, to try out what the device does
 """
 
 from collections.abc import Callable
@@ -37,6 +38,12 @@ def _open_file(path: str) -> FrameSource:
     return FileSource(path)
 
 
+def _open_faulty(spec: str) -> FrameSource:
+    from alledge.faults.camera import open_faulty
+
+    return open_faulty(spec, open_camera)
+
+
 def _open_phantom(spec: str) -> FrameSource:
     from alledge.cameras.phantom import open_phantom
 
@@ -56,6 +63,7 @@ def _open_v4l2(device: str) -> FrameSource:
 
 
 _OPENERS: dict[str, Callable[[str], FrameSource]] = {
+    "faulty": _open_faulty,
     "file": _open_file,
     "phantom": _open_phantom,
     "picamera2": _open_picamera2,

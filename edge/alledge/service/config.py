@@ -61,6 +61,11 @@ def parse_config(data: bytes, name: str) -> Config:
         told = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigUnusable(f"{name} is no TOML ({error}).", _NEXT_STEP) from error
+    if data and not data.endswith(b"\n"):
+        # What was cut short within a number is another number, and good TOML.
+        raise ConfigUnusable(
+            f"{name} ends within a line: it was cut short.", "End its last line and check it."
+        )
     types = {field.name: type(field.default) for field in fields(Config)}
     values: dict[str, object] = {}
     for key, value in told.items():

@@ -7,6 +7,7 @@ simulated clock, through a thousand faults a minute. Control goes by the monoton
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -27,14 +28,20 @@ from alledge.service.ring import Claimed
 from alledge.service.slide_session import Analyst, SlideSession
 from alledge.service.stillness import Stillness
 from alledge.service.troubles import News, Trouble, TroubleBoard
+from alledge.service.wall_watch import WallWatch
 from alledge.service.watchdog import Progress, reason_to_feed
 from alledge.types import FieldResult, Frame, Verdict
 
 BAD_FRAMES_BEFORE_RESTART: Final = 3
 """So many bad frames in a row are no accident: the camera's process is replaced."""
 
+OVERWRITTEN: Final = Trouble(
+    "frame-torn", "A frame was overwritten while it was looked at.", "Report this: it must not happen."
+)
 _HEALTH_EVERY_NS: Final = 5_000_000_000
 _LATENCIES_KEPT: Final = 512
+_EXPLAINS_SILENCE: Final = ("camera", "frames", "storage", "classifier")
+"""Parts whose troubles are a reason for having no field; a wrong clock is none."""
 _EXCUSES: Final = (DropReason.UNCHANGED, DropReason.PAUSED)
 
 
@@ -78,8 +85,16 @@ class Published:
 class Station:
     """The state of the service between two steps. Not for two threads at once."""
 
-    def __init__(self, ports: Ports, slide: str, *, keep_pictures: bool = False) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        slide: str,
+        *,
+        keep_pictures: bool = False,
+        open_slide: Callable[[str], SlideSession] = SlideSession,
+    ) -> None:
         self._ports = ports
+        self._open_slide = open_slide
         self._keep_pictures = keep_pictures
         self._guard = FrameGuard()
         self._stillness = Stillness()
@@ -93,12 +108,14 @@ class Station:
         self._generation = ports.keeper.generation
         self._health, self._health_ns = UNKNOWN_HEALTH, 0
         self.progress = Progress(started_ns=ports.clock.monotonic_ns())
+        self._wall_watch = WallWatch(ports.clock)
         self.slide = self._begin_slide(slide)
 
     def step(self, timeout_s: float) -> None:
         """Do what is due, waiting for a frame at most `timeout_s`; raises what waiting cannot mend."""
         for request in self._ports.inbox.take():
             self._obey(request)
+        self._watch_clock()
         self._tend_camera()
         self._write_what_waits()
         self._ports.camera.wait(timeout_s)
@@ -117,7 +134,7 @@ class Station:
 
     def reason_to_feed(self, limit_s: float) -> str | None:
         """Why the watchdog may be fed now; see `watchdog`."""
-        standing = self.troubles.active[0][0].code if self.troubles.active else ""
+        standing = self.troubles.code_of(*_EXPLAINS_SILENCE)
         if self._ports.keeper.is_finished:
             standing = "camera-finished"
         told = Progress(
@@ -145,7 +162,7 @@ class Station:
         request.obeyed.set()
 
     def _begin_slide(self, identifier: str) -> SlideSession:
-        session = SlideSession(identifier)
+        session = self._open_slide(identifier)
         wall = self._ports.clock.wall()
         self._stillness.forget()
 
@@ -164,6 +181,10 @@ class Station:
             return session.number
 
         self.store.submit(Write(end, lambda _: None), self._now())
+
+    def _watch_clock(self) -> None:
+        """Say when the wall clock jumps or cannot be right; nothing here goes by it."""
+        self.troubles.set("clock", self._wall_watch.trouble(), self._now())
 
     def _tend_camera(self) -> None:
         self._settle_replaced_camera()  # by the guard, within the step before
@@ -249,6 +270,7 @@ class Station:
             self.troubles.set("field", Trouble.of(error), self._now())
             return DropReason.ANALYSIS_FAILED
         if not self._ports.camera.is_intact(claimed):
+            self.troubles.set("frames", OVERWRITTEN, self._now())
             return DropReason.TORN
         self._stillness.keep(claimed.frame.pixels)
         self.troubles.set("classifier", None, self._now())

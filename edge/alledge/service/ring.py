@@ -45,7 +45,7 @@ _DESCRIPTION: Final = struct.Struct("<QQIIIIddddH")
 _WAIT_S: Final = 0.002
 
 
-class _Word(IntEnum):
+class Word(IntEnum):
     """Index of each word of the header."""
 
     BEGUN, PUBLISHED, HEART_BEAT_NS, PHASE, TAKEN, HELD, ERROR_LENGTH = range(7)
@@ -116,13 +116,13 @@ class FrameRing:
 
     def beat(self, phase: Phase, now_ns: int) -> None:
         """Say that the camera's process lives, and what it is about to do."""
-        self._words[_Word.PHASE] = int(phase)
-        self._words[_Word.HEART_BEAT_NS] = now_ns
+        self._words[Word.PHASE] = int(phase)
+        self._words[Word.HEART_BEAT_NS] = now_ns
 
     def write(self, frame: Frame, asked_ns: int) -> int:
         """Copy a frame in and publish it; this is its only copy. Returns its number."""
-        sequence = self._words[_Word.BEGUN] + 1
-        self._words[_Word.BEGUN] = sequence
+        sequence = self._words[Word.BEGUN] + 1
+        self._words[Word.BEGUN] = sequence
         slot = self._free_slot(sequence)
         pixels = frame.pixels
         fits = pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
@@ -134,12 +134,12 @@ class FrameRing:
         _fence()
         self._slot_words[slot][_SlotWord.END] = sequence
         _fence()
-        self._words[_Word.PUBLISHED] = sequence * SLOTS + slot
+        self._words[Word.PUBLISHED] = sequence * SLOTS + slot
         return sequence
 
     def wait_until_taken(self, beat: Callable[[], None]) -> None:
         """Return once the newest frame was taken; `beat` is called all the while."""
-        while self._words[_Word.TAKEN] < self.published:
+        while self._words[Word.TAKEN] < self.published:
             beat()
             time.sleep(_WAIT_S)
 
@@ -147,34 +147,34 @@ class FrameRing:
         """Leave word of why the camera's process ends."""
         data = text.encode()[:_ERROR_BYTES]
         self._view[_ERROR_AT : _ERROR_AT + len(data)] = data
-        self._words[_Word.ERROR_LENGTH] = len(data)
+        self._words[Word.ERROR_LENGTH] = len(data)
 
     # Our side.
 
     @property
     def captured(self) -> int:
         """Number of the last frame that the camera's process began to hand over."""
-        return self._words[_Word.BEGUN]
+        return self._words[Word.BEGUN]
 
     @property
     def published(self) -> int:
         """Number of the last frame that was handed over whole."""
-        return self._words[_Word.PUBLISHED] // SLOTS
+        return self._words[Word.PUBLISHED] // SLOTS
 
     @property
     def phase(self) -> Phase:
         """What the camera's process said last that it does."""
-        return Phase(self._words[_Word.PHASE])
+        return Phase(self._words[Word.PHASE])
 
     @property
     def heart_beat_ns(self) -> int:
         """Monotonic time of its last heart-beat."""
-        return self._words[_Word.HEART_BEAT_NS]
+        return self._words[Word.HEART_BEAT_NS]
 
     @property
     def error(self) -> str:
         """Why the last camera's process ended, as far as it could tell."""
-        data = bytes(self._view[_ERROR_AT : _ERROR_AT + self._words[_Word.ERROR_LENGTH]])
+        data = bytes(self._view[_ERROR_AT : _ERROR_AT + self._words[Word.ERROR_LENGTH]])
         return data.decode("utf-8", errors="replace")
 
     def begin_anew(self, now_ns: int) -> None:
@@ -182,33 +182,33 @@ class FrameRing:
 
         What the old one handed over and nobody took is not taken any more.
         """
-        self._words[_Word.TAKEN] = self.published
-        self._words[_Word.ERROR_LENGTH] = 0
+        self._words[Word.TAKEN] = self.published
+        self._words[Word.ERROR_LENGTH] = 0
         self.beat(Phase.STARTING, now_ns)
 
     def take(self) -> Claimed | None:
         """Hold the newest frame; None when it was taken already. Release it before taking the next."""
         while True:
-            published = self._words[_Word.PUBLISHED]
+            published = self._words[Word.PUBLISHED]
             sequence, slot = divmod(published, SLOTS)
-            if sequence <= self._words[_Word.TAKEN]:
+            if sequence <= self._words[Word.TAKEN]:
                 return None
-            self._words[_Word.HELD] = slot + 1
+            self._words[Word.HELD] = slot + 1
             _fence()
             if self._bears(slot, sequence):
-                self._words[_Word.TAKEN] = sequence
+                self._words[Word.TAKEN] = sequence
                 return self._claim(slot, sequence)
             # The writer came round to this slot between our two steps: there is a newer frame.
-            self._words[_Word.HELD] = 0
+            self._words[Word.HELD] = 0
 
     def is_intact(self, claimed: Claimed) -> bool:
         """Whether the frame was left alone since it was taken: asked before results of it are believed."""
-        held = self._words[_Word.HELD]
+        held = self._words[Word.HELD]
         return held > 0 and self._bears(held - 1, claimed.sequence)
 
     def release(self) -> None:
         """Give the held slot back; views of its pixels must not be used any more."""
-        self._words[_Word.HELD] = 0
+        self._words[Word.HELD] = 0
 
     # Both.
 
@@ -221,16 +221,16 @@ class FrameRing:
 
     def _free_slot(self, sequence: int) -> int:
         """A slot that is neither newest nor held, marked as being written."""
-        newest = self._words[_Word.PUBLISHED] % SLOTS if self._words[_Word.PUBLISHED] else -1
+        newest = self._words[Word.PUBLISHED] % SLOTS if self._words[Word.PUBLISHED] else -1
         while True:
             for slot in range(SLOTS):
-                if slot == newest or slot + 1 == self._words[_Word.HELD]:
+                if slot == newest or slot + 1 == self._words[Word.HELD]:
                     continue
                 words = self._slot_words[slot]
                 before = words[_SlotWord.BEGIN]
                 words[_SlotWord.BEGIN] = sequence
                 _fence()
-                if slot + 1 != self._words[_Word.HELD]:
+                if slot + 1 != self._words[Word.HELD]:
                     return slot
                 # The reader reached for it at the same moment; it has the right of way.
                 words[_SlotWord.BEGIN] = before

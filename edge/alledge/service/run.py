@@ -36,7 +36,7 @@ from alledge.service.sentinel import SentinelClassifier, self_test
 from alledge.service.slide_session import Analyst
 from alledge.service.status import status_of, write_status
 from alledge.service.troubles import Trouble
-from alledge.service.watchdog import notifier_from, watchdog_interval_s
+from alledge.service.watchdog import Notifier, notifier_from, watchdog_interval_s
 from alledge.strict_json import Json
 from alledge.types import Frame
 
@@ -134,7 +134,11 @@ class _Server:
     _published_ns: int = 0
 
     def serve(self, stop: "_Stop", say: Callable[[str], None]) -> None:
-        notifier = notifier_from(os.environ)
+        with contextlib.closing(notifier_from(os.environ)) as notifier:
+            self._serve(stop, say, notifier)
+        stop.begin()
+
+    def _serve(self, stop: "_Stop", say: Callable[[str], None], notifier: Notifier) -> None:
         limit_s = watchdog_interval_s(os.environ) or _DEFAULT_WATCHDOG_S
         notifier.tell("READY=1", "STATUS=Waiting for the first field.")
         told = ""
@@ -150,7 +154,6 @@ class _Server:
             if self.clock.monotonic_ns() - self._published_ns > _STATUS_EVERY_NS:
                 self.publish()
         notifier.tell("STOPPING=1")
-        stop.begin()
 
     def publish(self) -> None:
         """Show the state of the service; a status file that cannot be written is a trouble, not an end."""
@@ -234,7 +237,8 @@ def _open_journal_patiently(path: Path, clock: SystemClock, stop: _Stop) -> Sqli
         except JournalUnavailable:
             if stop.is_asked:
                 raise
-            notifier_from(os.environ).tell("STATUS=The journal cannot be written yet.")
+            with contextlib.closing(notifier_from(os.environ)) as notifier:
+                notifier.tell("STATUS=The journal cannot be written yet.")
             time.sleep(0.5)
         else:
             earliest = journal.last_wall()

@@ -4,18 +4,36 @@ A cell is counted once, with the call of its sharpest patch. The journal keeps e
 what a person wants to see now.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from alledge.calibration import Calibration
 from alledge.card import Card
 from alledge.differential import CountedCell, Differential, differential
+from alledge.illumination import Illumination
 from alledge.journal import CellRecord
 from alledge.pipeline import FieldAnalysis
 from alledge.slide import NOT_COUNTED, Placement, Sighting, SlideMap, sharpness_of
-from alledge.types import Frame, Verdict
+from alledge.types import U8, Cell, Frame, Verdict
 
 _PLACED = (Verdict.OK, Verdict.OUT_OF_FOCUS)  # a blurred field still tells where the hand moved
+
+
+class CellMap(Protocol):
+    """Where fields lie and who their cells are; see `SlideMap`."""
+
+    def place(self, pixels: U8, pixel_um: float, illumination: Illumination) -> Placement:
+        """Where a field lies."""
+
+    def count(
+        self, placement: Placement, cells: Sequence[Cell], pixel_um: float, sharpness: Sequence[float]
+    ) -> tuple[Sighting, ...]:
+        """Who its cells are."""
+
+    @property
+    def withdrawn(self) -> Mapping[int, int]:
+        """Cells that turned out to be others: number -> the number that stays."""
 
 
 @dataclass(slots=True)
@@ -28,7 +46,7 @@ class SlideSession:
     identifier: str
     number: int | None = None
     n_fields: int = 0
-    map: SlideMap = field(default_factory=SlideMap)
+    map: CellMap = field(default_factory=SlideMap)
     _counted: dict[int, CountedCell] = field(default_factory=dict)
 
     @property

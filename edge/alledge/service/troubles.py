@@ -61,9 +61,9 @@ class TroubleBoard:
         """Troubles that last, with the monotonic time since when."""
         return tuple(self._active.values())
 
-    def has(self, code: str) -> bool:
-        """Whether a trouble with this code lasts."""
-        return any(trouble.code == code for trouble, _ in self._active.values())
+    def code_of(self, *parts: str) -> str:
+        """The code of the first of these parts that is in trouble, "" when none is."""
+        return next((self._active[part][0].code for part in parts if part in self._active), "")
 
     def take_news(self) -> tuple[News, ...]:
         """News since the last call, oldest first; the newest 256 of them."""

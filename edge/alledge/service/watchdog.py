@@ -8,6 +8,7 @@ a loop that stands still, end in a restart.
 The protocol is sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET.
 """
 
+import contextlib
 import os
 import socket
 from collections.abc import Mapping
@@ -23,12 +24,18 @@ class Notifier(Protocol):
     def tell(self, *lines: str) -> None:
         """Send assignments such as READY=1."""
 
+    def close(self) -> None:
+        """Let go of whatever is held."""
+
 
 class SilentNotifier:
     """Nobody listens: the service was not started by systemd."""
 
     def tell(self, *lines: str) -> None:
         """Say nothing."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
 
 
 class SystemdNotifier:
@@ -42,11 +49,12 @@ class SystemdNotifier:
 
     def tell(self, *lines: str) -> None:
         """Send assignments; a full or missing socket is systemd's to worry about, not ours to wait for."""
-        data = "\n".join(lines).encode()
-        try:
-            self._socket.sendto(data, self._address)
-        except OSError as error:
-            self.last_error = error
+        with contextlib.suppress(OSError):
+            self._socket.sendto("\n".join(lines).encode(), self._address)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()
 
 
 def notifier_from(environment: Mapping[str, str]) -> Notifier:
