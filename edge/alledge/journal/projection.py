@@ -79,9 +79,10 @@ def _cell_columns(cell: Mapping[str, Json]) -> tuple[Json, ...]:
 
 
 def _pictures_removed(connection: sqlite3.Connection, number: int, body: Mapping[str, Json]) -> None:
-    names = body["pictures"]
-    assert isinstance(names, list)
-    connection.executemany("INSERT INTO removals VALUES (?, ?)", [(name, number) for name in names])
+    pictures = body["pictures"]
+    assert isinstance(pictures, list)
+    rows = [(*picture, number) for picture in pictures if isinstance(picture, list)]
+    connection.executemany("INSERT INTO removals VALUES (?, ?, ?)", rows)
 
 
 def _review(connection: sqlite3.Connection, number: int, body: Mapping[str, Json]) -> None:

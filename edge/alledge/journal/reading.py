@@ -17,7 +17,7 @@ from alledge.errors import PathUnusable, SlideUnusable
 from alledge.journal import schema
 from alledge.journal.chain import Event, Head
 from alledge.journal.plain import from_plain
-from alledge.journal.records import StoredCell, StoredField
+from alledge.journal.records import FIELD_PICTURE, StoredCell, StoredField
 from alledge.journal.storage_errors import translated
 from alledge.journal.store import WAIT_FOR_LOCK_S, last_believable, read_last
 
@@ -171,7 +171,7 @@ class JournalReader:
         """
         rows = self._rows(
             """SELECT c.field_id, c.position, c.overridden_by, b.bytes
-            FROM cells c LEFT JOIN blobs b ON b.sha256 = c.patch_sha256
+            FROM cells c LEFT JOIN blobs b ON b.field_id = c.field_id AND b.position = c.position
             WHERE c.slide_id = :slide AND (c.field_id, c.position) > (:field, :position)
                 AND (:label IS NULL OR c.label = :label) AND (:review IS NULL OR c.review = :review)
                 AND (NOT :counted OR c.is_new IS NOT 0)
@@ -187,9 +187,10 @@ class JournalReader:
             for field_id, position, overridden_by, png in rows
         )
 
-    def picture(self, sha256: str) -> bytes | None:
-        """A stored file (PNG of a patch, JPEG of a field); None when it was removed or never stored."""
-        rows = self._rows("SELECT bytes FROM blobs WHERE sha256 = ?", (sha256,))
+    def picture(self, field_id: int, position: int = FIELD_PICTURE) -> bytes | None:
+        """The JPEG file of a field, or the PNG file of a patch; None when it was removed or never stored."""
+        sql = "SELECT bytes FROM blobs WHERE field_id = ? AND position = ?"
+        rows = self._rows(sql, (field_id, position))
         return bytes(rows[0][0]) if rows else None
 
     def events(self, after: int = 0, limit: int = PAGE, kind: str | None = None) -> tuple[Event, ...]:

@@ -1,13 +1,13 @@
 """What goes into the journal for one field, and what comes back out.
 
-A `FieldRecord` holds pixels; a `StoredField` is the same with every picture replaced by the SHA-256 that it
-is stored under. The stored field, as canonical JSON, is the body of the event, so its hash covers the
-result, the pictures, and everything the result depended on: model, calibration, software, clock, machine.
+A `FieldRecord` holds pixels; a `StoredField` is the same with every picture replaced by its SHA-256. The
+stored field, as canonical JSON, is the body of the event, so its hash covers the result, the pictures, and
+everything the result depended on: model, calibration, software, clock, machine.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -21,6 +21,9 @@ from alledge.journal.plain import from_plain, to_plain
 from alledge.slide.placement import Placement, Sighting
 from alledge.strict_json import Json
 from alledge.types import U8, Call, Cell, FieldResult
+
+FIELD_PICTURE: Final = -1
+"""What stands for the position of a cell where the picture is of the field itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +82,7 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredCell:
-    """One cell of a stored field; its patch is the PNG picture of that SHA-256."""
+    """One cell of a stored field; its patch is a PNG file of that SHA-256."""
 
     cell: Cell
     call: Call | None
@@ -126,17 +129,25 @@ class StoredField:
         return replace(bare, result=replace(bare.result, cells=cells, calls=calls))
 
 
-def prepare(slide_id: int, record: FieldRecord, boot_id: str) -> tuple[StoredField, dict[str, bytes]]:
-    """(the field as stored, its pictures by SHA-256). Raises ValueError when cells and result disagree."""
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to be stored with a field. position: of the cell, or FIELD_PICTURE. data: a whole file."""
+
+    position: int
+    sha256: str
+    data: bytes
+
+
+def prepare(slide_id: int, record: FieldRecord, boot_id: str) -> tuple[StoredField, list[Picture]]:
+    """(the field as stored, its pictures). Raises ValueError when cells and result disagree."""
     if tuple(cell.cell for cell in record.cells) != record.result.cells:
         raise ValueError(f"a field of {len(record.result.cells)} cells came with records of other cells")
-    pngs = [encode_patch(cell.patch) for cell in record.cells]
-    names = [picture_hash(png) for png in pngs]
-    pictures = dict(zip(names, pngs, strict=True))
+    pictures = [_picture(position, encode_patch(cell.patch)) for position, cell in enumerate(record.cells)]
+    names = [picture.sha256 for picture in pictures]
     picture_name = None
     if record.picture_jpeg is not None:
-        picture_name = picture_hash(record.picture_jpeg)
-        pictures[picture_name] = record.picture_jpeg
+        pictures.append(_picture(FIELD_PICTURE, record.picture_jpeg))
+        picture_name = pictures[-1].sha256
     stored = StoredField(
         slide_id=slide_id,
         sequence=record.sequence,
@@ -155,6 +166,10 @@ def prepare(slide_id: int, record: FieldRecord, boot_id: str) -> tuple[StoredFie
         picture_sha256=picture_name,
     )
     return stored, pictures
+
+
+def _picture(position: int, data: bytes) -> Picture:
+    return Picture(position, picture_hash(data), data)
 
 
 def encode_patch(patch: U8) -> bytes:

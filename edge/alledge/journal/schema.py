@@ -1,6 +1,6 @@
 """The tables of a journal, and who may open one.
 
-`events` alone is the truth; `blobs` holds what is too large for it, each under the SHA-256 that an event
+`events` alone is the truth; `blobs` holds what is too large for it, the pictures, whose SHA-256 an event
 names. The other tables are answers kept ready for queries. They are filled in the transaction that stores
 the event, can be made again from the events, and are held against them by `alledge verify-log`.
 
@@ -26,8 +26,11 @@ CREATE TABLE events (
     hash TEXT NOT NULL               -- SHA-256 of previous_hash, number, kind and body, a newline between
 ) STRICT;
 CREATE TABLE blobs (
-    sha256 TEXT PRIMARY KEY,         -- of bytes, in hexadecimal
-    bytes BLOB NOT NULL              -- a whole PNG (patch) or JPEG (field) file
+    field_id INTEGER NOT NULL,       -- whose picture
+    position INTEGER NOT NULL,       -- of the cell in the field, -1 for the field itself
+    sha256 TEXT NOT NULL,            -- of bytes, in hexadecimal; the field's event names the same
+    bytes BLOB NOT NULL,             -- a whole PNG (patch) or JPEG (field) file
+    PRIMARY KEY (field_id, position)
 ) STRICT;
 """
 
@@ -47,7 +50,6 @@ CREATE TABLE fields (
     picture_sha256 TEXT              -- NULL when none was stored
 ) STRICT;
 CREATE INDEX fields_of_slide ON fields (slide_id, field_id);
-CREATE INDEX fields_of_picture ON fields (picture_sha256) WHERE picture_sha256 IS NOT NULL;
 CREATE TABLE cells (
     field_id INTEGER NOT NULL,
     position INTEGER NOT NULL,       -- 0, 1, 2 ... in the field
@@ -62,11 +64,11 @@ CREATE TABLE cells (
     PRIMARY KEY (field_id, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cells_of_slide ON cells (slide_id, field_id, position);
-CREATE INDEX cells_of_patch ON cells (patch_sha256);
 CREATE TABLE removals (
-    sha256 TEXT NOT NULL,            -- a picture that was removed
+    field_id INTEGER NOT NULL,       -- a picture that was removed, as in blobs
+    position INTEGER NOT NULL,
     event_number INTEGER NOT NULL,   -- the event `pictures-removed` that says so
-    PRIMARY KEY (sha256, event_number)
+    PRIMARY KEY (field_id, position)
 ) STRICT, WITHOUT ROWID;
 """
 

@@ -12,7 +12,7 @@ for one transaction and reads the end of the chain under it, so the chain never 
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -33,7 +33,7 @@ from alledge.journal.projection import (
     STARTED,
     project,
 )
-from alledge.journal.records import FieldRecord, prepare
+from alledge.journal.records import FieldRecord, Picture, prepare
 from alledge.journal.storage_errors import primary_code, translated
 from alledge.strict_json import Json
 
@@ -117,14 +117,16 @@ class SqliteJournal:
                 yield connection
             write_head(self.path, read_last(connection))
 
-    def _store(self, kind: str, body: Mapping[str, Json], pictures: Mapping[str, bytes] | None = None) -> int:
+    def _store(self, kind: str, body: Mapping[str, Json], pictures: Sequence[Picture] = ()) -> int:
         """Store one event with its pictures; its number. Storing again what failed stores it once."""
         with self.transaction() as connection:
             found = self._stored_after_all(connection, kind, body)
             if found is not None:
                 return found
-            connection.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (pictures or {}).items())
-            self._in_doubt = event = append(connection, kind, body)
+            event = append(connection, kind, body)
+            rows = [(event.number, picture.position, picture.sha256, picture.data) for picture in pictures]
+            connection.executemany("INSERT INTO blobs VALUES (?, ?, ?, ?)", rows)
+            self._in_doubt = event
         self._in_doubt = None
         return event.number
 

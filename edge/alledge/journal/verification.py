@@ -31,14 +31,12 @@ from alledge.journal.storage_errors import translated
 from alledge.strict_json import Json
 
 _EVENTS: Final = "SELECT number, kind, body, previous_hash, hash FROM journal.events ORDER BY number"
+_FOUND_PICTURES: Final = "SELECT field_id, position, sha256 FROM journal.blobs"
 _EXPECTED_PICTURES: Final = """
-CREATE TABLE expected_pictures AS
-    SELECT name AS sha256, max(field_id) AS field_id FROM (
-        SELECT patch_sha256 AS name, field_id FROM main.cells
-        UNION ALL SELECT picture_sha256, field_id FROM main.fields WHERE picture_sha256 IS NOT NULL
-    ) GROUP BY name
-    HAVING max(field_id) >
-        coalesce((SELECT max(event_number) FROM main.removals WHERE removals.sha256 = name), 0)
+    SELECT field_id, position, sha256 FROM (
+        SELECT field_id, position, patch_sha256 AS sha256 FROM main.cells
+        UNION ALL SELECT field_id, -1, picture_sha256 FROM main.fields WHERE picture_sha256 IS NOT NULL
+    ) WHERE (field_id, position) NOT IN (SELECT field_id, position FROM main.removals)
 """
 _KEYS: Final = {"slides": 1, "fields": 1, "cells": 2, "removals": 2}
 """How many of the first columns of each table name a row."""
@@ -192,24 +190,19 @@ class _Check:
             yield Broken(_named(table, row[:n_key]), Fault.DELETED, f"the events tell of {row}")
 
     def _pictures(self) -> Iterator[Broken]:
-        self._connection.execute(_EXPECTED_PICTURES)
-        self._connection.execute("CREATE UNIQUE INDEX expected_by_name ON expected_pictures (sha256)")
-        lost = """SELECT sha256, field_id FROM expected_pictures
-            WHERE sha256 NOT IN (SELECT sha256 FROM journal.blobs)"""
-        for name, field_id in self._connection.execute(lost):
-            yield Broken(
-                f"picture {name}", Fault.DELETED, f"field {field_id} names it and no event removed it"
-            )
-        foreign = (
-            "SELECT sha256 FROM journal.blobs WHERE sha256 NOT IN (SELECT sha256 FROM expected_pictures)"
-        )
-        for (name,) in self._connection.execute(foreign):
-            yield Broken(
-                f"picture {name}", Fault.INSERTED, "no field names it, or an event tells that it was removed"
-            )
-        for name, data in self._connection.execute("SELECT sha256, bytes FROM journal.blobs"):
+        lost = f"{_EXPECTED_PICTURES} EXCEPT {_FOUND_PICTURES}"
+        for field_id, position, name in self._connection.execute(lost):
+            evidence = f"the field names {name} and no event removed it"
+            yield Broken(_named("blobs", (field_id, position)), Fault.DELETED, evidence)
+        foreign = f"{_FOUND_PICTURES} EXCEPT {_EXPECTED_PICTURES}"
+        for field_id, position, _ in self._connection.execute(foreign):
+            evidence = "no field names it, or an event tells that it was removed"
+            yield Broken(_named("blobs", (field_id, position)), Fault.INSERTED, evidence)
+        for field_id, position, name, data in self._connection.execute("SELECT * FROM journal.blobs"):
             if hashlib.sha256(data).hexdigest() != name:
-                yield Broken(f"picture {name}", Fault.CHANGED, "its bytes have another SHA-256")
+                yield Broken(
+                    _named("blobs", (field_id, position)), Fault.CHANGED, "its bytes have another SHA-256"
+                )
 
     def _has(self, condition: str, values: tuple[object, ...]) -> bool:
         sql = f"SELECT 1 FROM journal.events WHERE {condition}"  # noqa: S608 - a condition of ours

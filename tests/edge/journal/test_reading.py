@@ -109,6 +109,6 @@ def test_events_can_be_followed_from_another_process(reader: JournalReader, jour
 def test_what_is_not_there_is_named(reader: JournalReader, tmp_path: Path) -> None:
     with pytest.raises(SlideUnusable, match="no slide 99"):
         reader.slide(99)
-    assert reader.picture("00") is None
+    assert reader.picture(99) is None
     with pytest.raises(PathUnusable):
         JournalReader(tmp_path / "nowhere.sqlite3")

@@ -52,7 +52,7 @@ def test_a_field_comes_back_to_the_last_bit(journal: SqliteJournal) -> None:
     with JournalReader(journal.path) as reader:
         ((stored_id, stored),) = reader.fields(slide_id)
         cells = reader.cells(slide_id)
-        assert reader.picture(stored.picture_sha256 or "") == record.picture_jpeg
+        assert reader.picture(stored_id) == record.picture_jpeg
     assert (stored_id, stored.result, stored.wall) == (field_id, record.result, WALL)
     assert (stored.placement, stored.health) == (record.placement, record.health)
     assert [cell.stored.sighting for cell in cells] == [cell.sighting for cell in record.cells]

@@ -130,15 +130,15 @@ TAMPERINGS = {
         [OTHER_CELL], "row 5, 9 of cells", Fault.INSERTED,
     ),
     "a false removal": (
-        ["INSERT INTO removals SELECT patch_sha256, 7 FROM cells LIMIT 1"], None, Fault.INSERTED,
+        ["INSERT INTO removals VALUES (4, 1, 7)"], None, Fault.INSERTED,
     ),
     "a picture": (["UPDATE blobs SET bytes = zeroblob(9) WHERE rowid = 2"], None, Fault.CHANGED),
-    "a lost picture": (["DELETE FROM blobs WHERE rowid = 2"], None, Fault.DELETED),
-    "a picture more": (["INSERT INTO blobs VALUES ('00', x'00')"], "picture 00", Fault.INSERTED),
+    "a lost picture": (["DELETE FROM blobs WHERE rowid = 2"], "row 3, 1 of blobs", Fault.DELETED),
+    "a picture more": (["INSERT INTO blobs VALUES (4, 2, '00', x'00')"], "row 4, 2 of blobs", Fault.INSERTED),
     "a trigger": (
         [TRIGGER], "the trigger t", Fault.CHANGED,
     ),
-    "a lost index": (["DROP INDEX cells_of_patch"], "the index cells_of_patch", Fault.CHANGED),
+    "a lost index": (["DROP INDEX cells_of_slide"], "the index cells_of_slide", Fault.CHANGED),
 }  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def test_every_tampering_is_named(journal: Path, name: str) -> None:
 
 columns = {
     "events": ("number", "kind", "body", "previous_hash", "hash"),
-    "blobs": ("sha256", "bytes"),
+    "blobs": ("field_id", "position", "sha256", "bytes"),
     "slides": ("slide_id", "identifier", "ended_by", "signed_off_by"),
     "fields": ("field_id", "slide_id", "sequence", "verdict", "n_cells", "picture_sha256"),
     "cells": (

@@ -78,9 +78,9 @@ def assert_stored(reader: JournalReader, field_id: int, record: FieldRecord) -> 
     ((_, stored),) = reader.fields(int(str(body["slide_id"])), after=field_id - 1, limit=1)
     assert stored.result == record.result
     assert stored.sequence == record.sequence
-    assert reader.picture(stored.picture_sha256 or "") == record.picture_jpeg
-    for kept, cell in zip(stored.cells, record.cells, strict=True):
-        assert np.array_equal(decode_patch(reader.picture(kept.patch_sha256) or b""), cell.patch)
+    assert reader.picture(field_id) == record.picture_jpeg
+    for position, cell in enumerate(record.cells):
+        assert np.array_equal(decode_patch(reader.picture(field_id, position) or b""), cell.patch)
 
 
 def read_acks(pipe: int) -> list[tuple[int, int]]:
