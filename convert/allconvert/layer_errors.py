@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from allconvert.rewriting import Rewritten
 from allconvert.tapping import Tap, tap_isolated
-from alledge.errors import StorageFailed
+from alledge.errors import FidelityRefused, StorageFailed
 from alledge.quiet import quiet_stderr
 from alledge.strict_json import Json
 from alledge.types import U8
@@ -78,15 +78,18 @@ def layer_errors(rewritten: Rewritten, flatbuffer: bytes, patches: U8) -> tuple[
         flatbuffer: the int8 network; layers that were left in 16 bits or in float may be among its own.
         patches: (N, 50, 50, 3) uint8 RGB; some dozens are enough.
 
+    Returns:
+        One row a layer; none when the reference kernels cannot run the network. That is for the gate to
+        object to, and a table that cannot be made must not stand in the way of its reasons.
+
     Raises:
-        FidelityRefused: the runtime refuses the int8 network, or ends on it.
         StorageFailed: the folder for temporary files is full.
     """
-    taps = [
-        tap
-        for tap in tap_isolated(float_flatbuffer(rewritten.model), flatbuffer, patches, rewritten.offset)
-        if tap.operation in KINDS
-    ]
+    try:
+        every = tap_isolated(float_flatbuffer(rewritten.model), flatbuffer, patches, rewritten.offset)
+    except FidelityRefused:
+        return ()
+    taps = [tap for tap in every if tap.operation in KINDS]
     names = _layer_names(rewritten.model, taps)
     return tuple(
         LayerError(

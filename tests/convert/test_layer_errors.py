@@ -110,6 +110,10 @@ def test_a_file_that_takes_the_runtime_down_is_a_refusal() -> None:
         tap_isolated(b"no model", b"no model", PATCHES[:1], 0.0)
 
 
+def test_without_a_network_that_runs_there_are_no_rows_and_no_error() -> None:
+    assert layer_errors(rewrite_for_int8(plain_network()), b"no model", PATCHES[:1]) == ()
+
+
 def test_decibels_are_finite_whatever_happens() -> None:
     assert decibels(1.0, 0.0) == 99.0
     assert decibels(float("nan"), 1.0) == -99.0
