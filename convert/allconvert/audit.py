@@ -5,12 +5,13 @@ and a QUANTIZE, without a word. So nobody is believed: the flatbuffer is read, a
 is enough to refuse it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from alledge.card import NamedException
 from alledge.errors import FidelityRefused
 from alledge.flatbuffer import Graph, read_graph
-from alledge.model_file import precision_of
+from alledge.model_file import precision_of, wide_tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,10 @@ def audit_flatbuffer(flatbuffer: bytes) -> Audit:
     )
 
 
-def require_integers(flatbuffer: bytes) -> Audit:
-    """The audit of a flatbuffer that is int8 all through.
+def require_integers(flatbuffer: bytes, exceptions: Sequence[NamedException] = ()) -> Audit:
+    """The audit of a flatbuffer that is int8 all through, the layers named as exceptions aside.
 
-    Raises FidelityRefused, naming what stands out, when a tensor is float, the graph has more than
+    Raises FidelityRefused, naming what stands out, when another tensor is float, the graph has more than
     8 bits, an operator is none of TFLite's own, or a dense layer has a scale a channel.
     """
     audit = audit_flatbuffer(flatbuffer)
@@ -71,8 +72,10 @@ def require_integers(flatbuffer: bytes) -> Audit:
             f"The converted network needs {', '.join(foreign)}, which no device has.",
             "Build it from operations with an int8 form.",
         )
-    if audit.precision != "int8":
-        names = ", ".join(tensor.name.split(";")[0] for tensor in graph.float_tensors[:3])
+    named = {name for exception in exceptions for name in exception.tensors}
+    stray_wide = [tensor for tensor in wide_tensors(graph) if tensor.name not in named]
+    if stray_wide:
+        names = ", ".join(tensor.name.split(";")[0] for tensor in stray_wide[:3])
         raise FidelityRefused(
             f"The converter left the network {audit.precision} inside (at {names}).",
             "Replace the operation there by one with an int8 form.",

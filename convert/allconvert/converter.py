@@ -1,9 +1,10 @@
-"""TensorFlow's converter, behind one door: a Keras network in, a full-integer flatbuffer out.
+"""TensorFlow's converter, behind one door: a Keras network in, a TFLite file out.
 
-Post-training quantisation: the network runs over representative patches, the range of every tensor
-is noted, and weights and activations become int8 (B. Jacob et al., "Quantization and Training of
-Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018). The batch is fixed at
-one, as on the device, so that no shape arithmetic is left in the graph.
+The float file is what every rung of the ladder quantises (integers.py). The converter's own post-training
+quantisation (B. Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", CVPR 2018) is marked as deprecated in favour of litert-quantizer; it
+stays as the cross-check (bench/converters.py). The batch is fixed at one, as on the device, so that no
+shape arithmetic is left in the graph.
 """
 
 import logging
@@ -11,9 +12,10 @@ import re
 import tempfile
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from allconvert.rewriting import rewrite_for_int8
+from allconvert.rewriting import Rewritten, rewrite_for_int8
 from alledge.errors import FidelityRefused, RunUnusable, StorageFailed
 from alledge.quiet import quiet_stderr
 from alledge.types import F32, U8
@@ -21,12 +23,26 @@ from alltrain.backend import load_keras
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
-METHOD: Final = "post-training full-integer int8, TFLite converter"
+
+def export_float(rewritten: Rewritten) -> bytes:
+    """The network as a float32 TFLite file that takes one patch, (1, 50, 50, 3) float32.
+
+    Raises:
+        FidelityRefused: TFLite has no form of an operation of the network.
+        RunUnusable: the Keras backend is not TensorFlow.
+        StorageFailed: the folder for temporary files is full.
+    """
+    with _quiet_tensorflow(), tempfile.TemporaryDirectory() as folder:
+        import tensorflow as tf
+
+        _export(rewritten.model, folder, rewritten.model.input_shape[1:])
+        return _converted(tf.lite.TFLiteConverter.from_saved_model(folder))
 
 
 def convert_to_int8(model: "keras.Model", representative: U8) -> bytes:
-    """Quantise a network: uint8 patch in, int8 logits out, integers between.
+    """Quantise a network by TensorFlow's converter alone: uint8 patch in, int8 logits out.
 
     Args:
         model: takes (N, 50, 50, 3) float patches of 0 to 255, gives (N, L) logits.
@@ -40,6 +56,23 @@ def convert_to_int8(model: "keras.Model", representative: U8) -> bytes:
         RunUnusable: the Keras backend is not TensorFlow.
         StorageFailed: the folder for temporary files is full.
     """
+    with _quiet_tensorflow(), tempfile.TemporaryDirectory() as folder:
+        rewritten = rewrite_for_int8(model)
+        _export(rewritten.model, folder, representative.shape[1:])
+        return _quantised(folder, rewritten.inputs(_with_full_input_range(representative)))
+
+
+def _with_full_input_range(patches: U8) -> U8:
+    """One black and one white corner pixel in the first patch: the input's scale is then exactly 1."""
+    widened = patches.copy()
+    widened[0, 0, 0] = 0
+    widened[0, -1, -1] = 255
+    return widened
+
+
+@contextmanager
+def _quiet_tensorflow() -> Iterator[None]:
+    """TensorFlow as the backend, without its chatter. Raises RunUnusable on any other backend."""
     keras = load_keras()
     if keras.backend.backend() != "tensorflow":
         raise RunUnusable(
@@ -48,11 +81,9 @@ def convert_to_int8(model: "keras.Model", representative: U8) -> bytes:
         )
     for chatty in ("absl", "tensorflow"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
+    with quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rewritten = rewrite_for_int8(model)
-        _export(rewritten.model, folder, representative.shape[1:])
-        return _convert(folder, rewritten.inputs(representative))
+        yield
 
 
 def _export(model: "keras.Model", folder: str, patch_shape: tuple[int, ...]) -> None:
@@ -68,9 +99,8 @@ def _export(model: "keras.Model", folder: str, patch_shape: tuple[int, ...]) -> 
         ) from error
 
 
-def _convert(folder: str, representative: F32) -> bytes:
+def _quantised(folder: str, representative: F32) -> bytes:
     import tensorflow as tf
-    from tensorflow.lite.python.convert_phase import ConverterError
 
     def representative_dataset() -> Iterator[list[F32]]:
         for patch in representative:
@@ -85,6 +115,12 @@ def _convert(folder: str, representative: F32) -> bytes:
     # Dense layers that could not be rewritten: tflite-runtime 2.14 reads the first of their scales only,
     # and answers wrongly without a word where there is one a channel.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    return _converted(converter)
+
+
+def _converted(converter: "tf.lite.TFLiteConverterV2") -> bytes:
+    from tensorflow.lite.python.convert_phase import ConverterError
+
     try:
         flatbuffer: bytes = converter.convert()
     except (ConverterError, RuntimeError, ValueError) as error:
