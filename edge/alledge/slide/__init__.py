@@ -3,11 +3,21 @@
 `SlideMap.place` registers a field against those before it, `SlideMap.count` tells which of its cells
 are new. The order of the modules is the order of the work: `registration` (how two fields lie to each
 other), `key_fields` (the places that all measured shifts agree on), `seen_cells` (who is who),
-`sharpness` (which patch to keep), `slide_map` (all of it), `placement` (what comes out).
+`sharpness` (which patch to keep), `slide_map` (all of it), `placement` (what comes out), `restoring`
+(all of it again, after a power cut).
 """
 
 from alledge.slide.placement import NOT_COUNTED, Placement, Sighting
+from alledge.slide.restoring import RememberedField, restore_map
 from alledge.slide.sharpness import sharpness_of
 from alledge.slide.slide_map import SlideMap
 
-__all__ = ["NOT_COUNTED", "Placement", "Sighting", "SlideMap", "sharpness_of"]
+__all__ = [
+    "NOT_COUNTED",
+    "Placement",
+    "RememberedField",
+    "Sighting",
+    "SlideMap",
+    "restore_map",
+    "sharpness_of",
+]

@@ -21,6 +21,8 @@ UNKNOWN: Final = -1
 
 _SAME_DIAMETERS: Final = 0.55  # a clump once found as one cell has its centre between the two
 _FARTHEST_UM: Final = 7.5
+_OFF_CENTRE_UM: Final = 2.5  # a patch is 20 um wide, the finder's centres scatter by 0.3
+_MOST_AVERAGED: Final = 20  # sightings that a mean remembers
 _CUT_FARTHEST_UM: Final = 10.0  # the visible part of a cut cell has its centre up to a radius off
 
 
@@ -107,13 +109,15 @@ def _nearest_pairs(distances: F64, reach: F64, rows: I64) -> list[tuple[int, int
 class CountedCells:
     """What is remembered of every counted cell: number from 1, place, size, and the best sharpness.
 
-    Places are relative to key fields (anchors), so that cells move when the map is settled anew.
+    Place and size are means over its sightings: now and then the finder sees a cell together with a
+    neighbour, and one such sighting must not move it. Places are relative to key fields (anchors), so
+    that cells move when the map is settled anew.
     """
 
     def __init__(self) -> None:
         self._n = 0
         self._anchors = np.zeros(256, np.int64)
-        self._table = np.zeros((256, 4))  # dx_um, dy_um, diameter_um, sharpness
+        self._table = np.zeros((256, 5))  # dx_um, dy_um, diameter_um, best sharpness, sightings
         self._stays = np.zeros(256, np.bool_)
         self.withdrawn: dict[int, int] = {}
 
@@ -126,21 +130,32 @@ class CountedCells:
             self._anchors = np.concatenate([self._anchors, np.zeros_like(self._anchors)])
             self._table = np.concatenate([self._table, np.zeros_like(self._table)])
             self._stays = np.concatenate([self._stays, np.zeros_like(self._stays)])
+        self._anchors[self._n] = anchor
+        self._table[self._n] = (dx_um, dy_um, diameter_um, sharpness, 1)
+        self._stays[self._n] = True
         self._n += 1
-        self._stays[self._n - 1] = True
-        self.replace(self._n, anchor, dx_um, dy_um, diameter_um, sharpness)
         return self._n
 
-    def replace(
-        self, number: int, anchor: int, dx_um: float, dy_um: float, diameter_um: float, sharpness: float
-    ) -> None:
-        """Tell a cell's place and size from a better sighting."""
-        self._anchors[number - 1] = anchor
-        self._table[number - 1] = (dx_um, dy_um, diameter_um, sharpness)
+    def see_again(
+        self, number: int, dx_um: float, dy_um: float, diameter_um: float, sharpness: float
+    ) -> bool:
+        """Take in a whole sighting, its place relative to the cell's anchor.
 
-    def sharpness(self, number: int) -> float:
-        """Sharpness of a cell's best patch."""
-        return float(self._table[number - 1, 3])
+        Returns:
+            Whether its patch is the sharpest so far; a patch with the cell off its middle never is.
+        """
+        row = self._table[number - 1]
+        row[4] = min(row[4] + 1, _MOST_AVERAGED)
+        off = np.array((dx_um, dy_um, diameter_um)) - row[:3]
+        row[:3] += off / row[4]
+        is_sharper = sharpness > row[3] and float(np.hypot(off[0], off[1])) < _OFF_CENTRE_UM
+        if is_sharper:
+            row[3] = sharpness
+        return is_sharper
+
+    def anchor(self, number: int) -> int:
+        """The key field that a cell is anchored to."""
+        return int(self._anchors[number - 1])
 
     def withdraw(self, number: int, stays: int) -> None:
         """Take back a count: the cell is another one, counted before."""

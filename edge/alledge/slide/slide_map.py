@@ -69,8 +69,9 @@ class SlideMap:
         self._keys = KeyFields(most_views)
         self._cells = CountedCells()
         self._reference: _Reference | None = None
-        self._pixel_um = 0.0
+        self._optics: list[tuple[tuple[int, ...], float]] = []
         self._shape: tuple[int, ...] = ()
+        self._pixel_um = 0.0
         self._n_regions = 0
 
     @property
@@ -89,14 +90,14 @@ class SlideMap:
         Args:
             pixels: (H, W, 3) uint8 BGR.
             pixel_um: micrometres a pixel. Estimates that vary a little are taken for one objective's, the
-                first stays in force; another objective or frame size opens a new region.
+                first stays in force; fields of another objective or frame size are never matched with these.
             illumination: of the field.
         """
-        same_optics = self._adopt_optics(pixels.shape, pixel_um)
+        self._adopt_optics(pixels.shape, pixel_um)
         view = view_of(pixels, self._pixel_um, illumination)
         reference = self._reference
-        if reference is None or not same_optics:
-            return self._open_region(view, is_jump=reference is not None)
+        if reference is None:
+            return self._open_region(view, is_jump=False)
         shift = register(reference.view, view)
         if _is_still(shift):
             return self._told(reference, shift, is_jump=False)
@@ -137,21 +138,54 @@ class SlideMap:
             told = (float(found.diameters_um[i]), float(sharpness[i]))
             is_new = known == UNKNOWN and not is_cut[i]
             cell_id = int(numbers[known]) if known != UNKNOWN else NOT_COUNTED
-            is_sharper = own[i] and told[1] > self._cells.sharpness(cell_id)
-            offset = self._offset(anchor, x_um, y_um)
+            is_sharper = is_new
             if is_new:
-                cell_id = self._cells.add(anchor, *offset, *told)
-            elif is_sharper:
-                self._cells.replace(cell_id, anchor, *offset, *told)
-            sightings.append(Sighting(cell_id, x_um, y_um, is_new, is_new or is_sharper, told[1]))
+                cell_id = self._cells.add(anchor, *self._offset(anchor, x_um, y_um), *told)
+            elif own[i]:
+                offset = self._offset(self._cells.anchor(cell_id), x_um, y_um)
+                is_sharper = self._cells.see_again(cell_id, *offset, *told)
+            sightings.append(Sighting(cell_id, x_um, y_um, is_new, is_sharper, told[1]))
         return tuple(sightings)
 
-    def _adopt_optics(self, shape: tuple[int, ...], pixel_um: float) -> bool:
-        """Whether a field was taken with the optics in force; otherwise its optics are now."""
-        if shape == self._shape and abs(pixel_um / self._pixel_um - 1.0) < _SAME_OPTICS:
-            return True
+    def open_blind_region(self) -> Placement:
+        """A region of which no view is known, for cells that are only told of; gives its origin."""
+        self._n_regions += 1
+        self._keys.add(None, self._n_regions, 0.0, 0.0)
+        return Placement(self._n_regions, 0.0, 0.0, 0.0, is_jump=True, overlap=0.0)
+
+    def count_as_told(
+        self,
+        placement: Placement,
+        cells: Sequence[Cell],
+        pixel_um: float,
+        sightings: Sequence[Sighting],
+    ) -> None:
+        """Take in the cells of a field whose sightings are known already, with their numbers.
+
+        Raises:
+            ValueError: a new cell's number is not the next one.
+        """
+        anchor = self._keys.nearest(placement.region, placement.x_um, placement.y_um)
+        for cell, seen in zip(cells, sightings, strict=True):
+            x_um = placement.x_um + cell.x * (self._pixel_um or pixel_um)
+            y_um = placement.y_um + cell.y * (self._pixel_um or pixel_um)
+            if seen.is_new:
+                offset = self._offset(anchor, x_um, y_um)
+                number = self._cells.add(anchor, *offset, cell.diameter_um, seen.sharpness)
+                if number != seen.cell_id:
+                    raise ValueError(f"expected the field that counts cell {number}, got cell {seen.cell_id}")
+            elif seen.cell_id != NOT_COUNTED and not cell.touches_border:
+                offset = self._offset(self._cells.anchor(seen.cell_id), x_um, y_um)
+                self._cells.see_again(seen.cell_id, *offset, cell.diameter_um, seen.sharpness)
+
+    def _adopt_optics(self, shape: tuple[int, ...], pixel_um: float) -> None:
+        """Go on with the optics that a field was taken with: known ones, or else these."""
+        for known in self._optics:
+            if known[0] == shape and abs(pixel_um / known[1] - 1.0) < _SAME_OPTICS:
+                self._shape, self._pixel_um = known
+                return
+        self._optics.append((shape, pixel_um))
         self._shape, self._pixel_um = shape, pixel_um
-        return False
 
     def _open_region(self, view: View, *, is_jump: bool) -> Placement:
         self._n_regions += 1
