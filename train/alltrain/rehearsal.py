@@ -29,8 +29,8 @@ from alltrain.regions import find_regions
 N_FIELDS: Final = 180  # about 3600 cells of 60 slides
 _SEED: Final = 1_000_003  # far from the seeds that people give to studies of their own
 _MASKED_SHARE: Final = 0.1  # pure black from which a study is one of cells cut out of their fields
-_CUT_OUT_SHARE: Final = 0.3  # of the rendered cells for a study in whole fields (docs/ablation.md)
-_CUT_OUT_SHARE_WHERE_MASKED: Final = 0.7
+_CUT_OUT_SHARE: Final = 0.15  # of the rendered cells for a study in whole fields (docs/ablation.md)
+_CUT_OUT_SHARE_WHERE_MASKED: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True, eq=False)
