@@ -26,7 +26,7 @@ def run(
     """Watches the microscope: finds, calls, counts and stores the white cells of every field."""
     from dataclasses import replace
 
-    from alledge.service.config import keep_good_copy, read_config
+    from alledge.service.config import read_config
     from alledge.service.run import run_service
 
     settings, trouble = read_config(config, data)
@@ -39,12 +39,10 @@ def run(
         "slide": slide,
     }
     settings = replace(settings, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
-    if trouble is None:
-        trouble = keep_good_copy(config, Path(settings.data))
-    else:
+    if trouble is not None:
         typer.echo(f"warning[{trouble.code}]: {trouble.what} The last good settings are used.", err=True)
     typer.echo(RESEARCH_USE_ONLY, err=True)
-    report = run_service(settings, trouble, lambda line: typer.echo(line, err=True))
+    report = run_service(settings, trouble, config, lambda line: typer.echo(line, err=True))
     ledger = report.ledger
     dropped = ", ".join(f"{n} {reason.value}" for reason, n in ledger.dropped.items())
     typer.echo(

@@ -28,7 +28,7 @@ from alledge.model_file import ModelFile, read_model
 from alledge.pipeline import FieldAnalysis, FieldModel, analyse_with_evidence
 from alledge.service.camera_keeper import CameraKeeper, CameraLimits
 from alledge.service.camera_process import CameraProcess
-from alledge.service.config import Config
+from alledge.service.config import Config, keep_good_copy
 from alledge.service.control import ControlSocket
 from alledge.service.ledger import LedgerState
 from alledge.service.loop import Ports, Station
@@ -58,9 +58,18 @@ class RunReport:
 
 
 def run_service(
-    config: Config, config_trouble: Trouble | None = None, tell: Callable[[str], None] | None = None
+    config: Config,
+    config_trouble: Trouble | None = None,
+    config_file: Path | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> RunReport:
-    """Serve until SIGTERM, SIGINT or a `stop` order. `tell` is given a line for the log now and then.
+    """Serve until SIGTERM, SIGINT or a `stop` order.
+
+    Args:
+        config: the settings in force.
+        config_trouble: why they are not those of the file; None when they are.
+        config_file: the file, of which a good copy is kept in the data folder; None keeps none.
+        tell: is given a line for the log now and then.
 
     Raises:
         AlreadyRunning: another service works in the data folder.
@@ -70,7 +79,10 @@ def run_service(
     """
     data, runtime = Path(config.data), Path(config.runtime)
     make_folder(data)
+    make_folder(runtime)
     with _only_one(data), _Stop() as stop:
+        if config_trouble is None and config_file is not None:
+            config_trouble = keep_good_copy(config_file, data)
         say = tell or _say_nothing
         analyst, model = open_analyst(config, data)
         say(f"self-test passed: {len(model.golden.patches)} golden vectors of {model.name}")
