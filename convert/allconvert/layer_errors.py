@@ -6,16 +6,14 @@ normalisation folded, activations fused), and the output of every convolution, d
 compared for the same patches. The runtimes' private tensors are read in a child process (`tapping.py`).
 """
 
-import tempfile
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from allconvert.converter import export_float
 from allconvert.rewriting import Rewritten
 from allconvert.tapping import Tap, tap_isolated
-from alledge.errors import FidelityRefused, StorageFailed
-from alledge.quiet import quiet_stderr
+from alledge.errors import FidelityRefused
 from alledge.strict_json import Json
 from alledge.types import U8
 from alltrain.backend import load_keras
@@ -83,10 +81,12 @@ def layer_errors(rewritten: Rewritten, flatbuffer: bytes, patches: U8) -> tuple[
         object to, and a table that cannot be made must not stand in the way of its reasons.
 
     Raises:
+        FidelityRefused: TFLite has no form of an operation of the network.
         StorageFailed: the folder for temporary files is full.
     """
+    real = export_float(rewritten)
     try:
-        every = tap_isolated(float_flatbuffer(rewritten.model), flatbuffer, patches, rewritten.offset)
+        every = tap_isolated(real, flatbuffer, patches, rewritten.offset)
     except FidelityRefused:
         return ()
     taps = [tap for tap in every if tap.operation in KINDS]
@@ -105,24 +105,6 @@ def layer_errors(rewritten: Rewritten, flatbuffer: bytes, patches: U8) -> tuple[
         )
         for name, tap in zip(names, taps, strict=True)
     )
-
-
-def float_flatbuffer(model: "keras.Model") -> bytes:
-    """A network as a float32 TFLite file, batch 1. Raises StorageFailed when temporary files do not fit."""
-    import tensorflow as tf
-
-    signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="patch")
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            model.export(folder, input_signature=[signature], verbose=False)
-        except (OSError, tf.errors.OpError) as error:
-            raise StorageFailed(
-                f"The network could not be written to the temporary folder {tempfile.gettempdir()}.",
-                "Make room there, or point TMPDIR elsewhere.",
-            ) from error
-        flatbuffer: bytes = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
-        return flatbuffer
 
 
 def _layer_names(model: "keras.Model", taps: Sequence[Tap]) -> list[str]:

@@ -18,7 +18,7 @@ from allconvert.fidelity import Comparison, Flip, PairedCalls
 from allconvert.inspection import network_as_json, read_network
 from allconvert.lost_positives import LostPositives
 from allconvert.paired_table import paired_table
-from allconvert.quantise import Proof
+from allconvert.quantise import N_LAYER_PATCHES, Proof
 from allconvert.representative import Representative
 from alledge import RESEARCH_USE_ONLY
 from alledge.strict_json import Json
@@ -80,7 +80,11 @@ def proof_as_json(proof: Proof, sha256: str | None) -> dict[str, Json]:
             "int8": _decision(card.temperature, card.threshold, card.review_band),
         },
         "representative": representative_as_json(proof.int8_model.representative, run),
-        "layers": [layer.as_json() for layer in proof.layer_errors],
+        "logit_shift": proof.int8_model.network.logit_shift,
+        "layers": {
+            "measured_on": f"the first {N_LAYER_PATCHES} of representative.patch_ids, or all of fewer",
+            "rows": [layer.as_json() for layer in proof.layer_errors],
+        },
         "network": _network(proof),
         "golden": None if proof.golden is None else {**asdict(proof.golden)},
         "checks": [check.as_json() for check in proof.checks],

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
@@ -131,6 +131,7 @@ def said_in_table(files: Files, which: str) -> Said:
 
 def said_by_models(files: Files) -> Said:
     """What the shipped float model and the model file answer on the validation patches, asked here."""
+    assert files.claims["logit_shift"] == 0
     rows = [index for index, row in enumerate(files.splits) if row["shipped_role"] == "validation"]
     patches, labels = files.patches[rows], files.claims["labels"]
     logits = (float_logits(files.run / "model.keras", patches), int8_logits(files.model, patches))
@@ -339,7 +340,51 @@ def test_the_patches_that_set_the_ranges_judged_nothing(files: Files) -> None:
     assert {roles[name] for name in told["patch_ids"]} == {"train"}
     assert told["n_found_among_held_out"] == 0
     assert told["n_held_out_checked"] == sum(role != "train" for role in roles.values())
+    assert len(told["patch_ids"]) == told["n"]
+    ids = {row["patch_id"]: index for index, row in enumerate(files.splits)}
+    pixels = b"".join(files.patches[ids[name]].tobytes() for name in told["patch_ids"])
+    assert told["sha256"] == hashlib.sha256(pixels).hexdigest()
     assert told["sha256"] == files.card["quantisation"]["representative_sha256"]
+
+
+def test_layers_are_as_far_from_float_as_claimed(files: Files) -> None:
+    ids = {row["patch_id"]: index for index, row in enumerate(files.splits)}
+    patches = files.patches[[ids[name] for name in files.claims["representative"]["patch_ids"][:48]]]
+    network = keras.models.load_model(files.run / "model.keras", compile=False)
+    interpreter = Interpreter(
+        model_content=files.model,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+    )
+    interpreter.allocate_tensors()
+    index = {detail["name"]: detail["index"] for detail in interpreter.get_tensor_details()}
+    rows = files.claims["layers"]["rows"]
+    assert len(rows) >= 5
+    for row in rows:
+        layer = keras.Model(network.inputs[0], network.get_layer(row["layer"]).output)
+        real = np.asarray(layer(patches.astype(np.float32), training=False)).astype(float)
+        got = tensor_of(interpreter, index[row["tensor"]], patches).reshape(real.shape)
+        axes = tuple(range(real.ndim - 1))
+        power = ((real - real.mean(axis=axes)) ** 2).sum(axis=axes)
+        noise = ((got - real) ** 2).sum(axis=axes)
+        assert row["sqnr_db"] == pytest.approx(10 * np.log10(power.sum() / noise.sum()), abs=0.05)
+        alive = power > 1e-9
+        worst = (10 * np.log10(power[alive] / noise[alive])).min()
+        assert row["worst_channel_db"] == pytest.approx(worst, abs=0.1)
+        assert row["largest_error"] == pytest.approx(np.abs(got - real).max(), rel=1e-3)
+
+
+def tensor_of(interpreter: Any, index: int, patches: Any) -> Any:
+    """What a tensor between operations stands for, for each patch."""
+    source = interpreter.get_input_details()[0]["index"]
+    told = {detail["index"]: detail for detail in interpreter.get_tensor_details()}[index]
+    scale, zero = told["quantization"]
+    rows = []
+    for patch in patches:
+        interpreter.set_tensor(source, patch[None])
+        interpreter.invoke()
+        rows.append(scale * (interpreter.get_tensor(index).astype(float) - zero))
+    return np.concatenate(rows)
 
 
 def test_both_files_are_the_ones_that_are_named(files: Files) -> None:
