@@ -2,7 +2,7 @@
 
 Each test runs `tests.system.crash.journal`, which forks services and kills them; that module says how. Here
 a part of all instants is tried. ALLSCOPE_CRASHES=all tries every system call, 1,000 random instants, five
-draws of every power cut and every refused write.
+draws of every power cut, every refused write, and power cuts after refused flushes.
 """
 
 import json
@@ -73,3 +73,9 @@ def test_a_power_cut_after_every_write_leaves_what_was_acknowledged(memory: Path
 def test_a_disk_that_refuses_a_write_and_recovers_loses_and_doubles_nothing(memory: Path) -> None:
     need("can_refuse")
     assert survived("errors", memory, 1 if ALL else 10) > (450 if ALL else 40)
+
+
+def test_a_refused_flush_and_a_power_cut_later_on_lose_nothing(memory: Path) -> None:
+    """The kernel forgets what a refused flush was to bring: who opens the log afresh then trusts lost bytes."""
+    need("can_refuse")
+    assert survived("flush", memory, 2 if ALL else 40) > (2000 if ALL else 100)

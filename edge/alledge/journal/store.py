@@ -40,6 +40,9 @@ from alledge.strict_json import Json
 JOURNAL_NAME: Final = "journal.sqlite3"
 """Name of the journal in the data folder."""
 
+CHECKPOINT_PAGES: Final = 1000
+"""The log is copied into the database when it is that long (4 MiB): some fifty fields."""
+
 WAIT_FOR_LOCK_S: Final = 2.0
 """How long to wait for another writer; a review takes milliseconds."""
 
@@ -171,7 +174,7 @@ class SqliteJournal:
 
     def _greet(self, connection: sqlite3.Connection) -> None:
         """Make a new journal, or hold an old one against the head that was noted beside it."""
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         with writing(connection):
             if schema.is_empty(connection):
                 schema.create(connection)
@@ -241,6 +244,7 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     if mode != "wal":
         raise JournalIoFailed(f"{path} cannot have a write-ahead log.", "Put it on a local disk.")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute("PRAGMA trusted_schema = OFF")
 
 

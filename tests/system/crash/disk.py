@@ -2,13 +2,15 @@
 
 What was flushed (fsync, fdatasync) is there. Of what was written since, every sector of 512 bytes may be
 there or not, whatever the order of the writes. A name made or removed since the folder was flushed may or
-may not be. This is the model of Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), at
-its worst: no file system promises less.
+may not be. What a refused flush was to bring is in doubt for good, even if a later flush succeeds: the
+kernel counts it as written (Rebello et al., USENIX ATC 2020). This is the model of Pillai et al., "All
+File Systems Are Not Created Equal" (OSDI 2014), at its worst: no file system promises less.
 """
 
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from tests.system.crash.tracing import Call
 
@@ -46,16 +48,28 @@ class Flush:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedFlush:
+    """A file whose flush failed."""
+
+    name: str
+
+
+Operation: TypeAlias = Write | Truncate | Unlink | Flush | RefusedFlush
+
+
 class Disk:
     """The operations on the files of one folder, in order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.operations: list[Write | Truncate | Unlink | Flush] = []
+        self.operations: list[Operation] = []
 
-    def see(self, call: Call) -> None:
+    def see(self, call: Call, *, is_refused: bool = False) -> None:
         """Take down a call that writes into the folder; shared memory (`-shm`) never reaches a disk."""
-        if call.name in ("unlink", "unlinkat"):
+        if is_refused:
+            self.operations.append(RefusedFlush(Path(call.path()).name))
+        elif call.name in ("unlink", "unlinkat"):
             self._see_unlink(Path(call.text(1 if call.name == "unlinkat" else 0)))
         elif call.name:
             self._see_file(call, Path(call.path()))
@@ -89,20 +103,18 @@ class Disk:
                 (folder / name).write_bytes(content)
         (folder / "journal.sqlite3-shm").write_bytes(chance.randbytes(32768))
 
-    def _content(
-        self, done: list[Write | Truncate | Unlink | Flush], name: str, chance: random.Random
-    ) -> bytes | None:
+    def _content(self, done: list[Operation], name: str, chance: random.Random) -> bytes | None:
         """What a file may hold; None when its name may be gone, and is."""
         of_file = [(at, operation) for at, operation in enumerate(done) if operation.name == name]
         last_flush = max((at for at, o in of_file if isinstance(o, Flush)), default=-1)
         folder_flush = max((at for at, o in enumerate(done) if o == Flush("")), default=-1)
         content, exists, named_at = bytearray(), False, -1
         for at, operation in of_file:
-            is_sure = at <= last_flush
+            is_sure = at <= last_flush and not _was_dropped(of_file, at)
             if isinstance(operation, Unlink):
                 if at <= folder_flush or chance.random() < 0.5:
                     content, exists = bytearray(), False
-            elif not isinstance(operation, Flush):
+            elif not isinstance(operation, Flush | RefusedFlush):
                 if not exists:
                     exists, named_at = True, at
                 _apply(content, operation, is_sure, chance)
@@ -110,6 +122,12 @@ class Disk:
         if not exists or (named_at > folder_flush and chance.random() < 0.5):
             return None
         return bytes(content)
+
+
+def _was_dropped(of_file: list[tuple[int, Operation]], at: int) -> bool:
+    """Whether the first flush after a write was refused."""
+    flushes = (o for later, o in of_file if later > at and isinstance(o, Flush | RefusedFlush))
+    return isinstance(next(flushes, None), RefusedFlush)
 
 
 def _apply(

@@ -6,6 +6,7 @@ one thread. WAY is how it dies:
     calls    SIGKILL at every entry into and exit from the kernel (every N-th of them)
     random   SIGKILL at N random instants
     power    the machine loses its power after a write: what was not flushed is lost, kept, or torn (N draws)
+    flush    a flush is refused (one, or two in a row) and the power goes later (every N-th write after it)
     errors   it lives, but the disk refuses its n-th write, for every N-th n, once or for a while
 
 Prints how often that was; ends in an assertion when anything was lost, torn or repaired.
@@ -25,15 +26,15 @@ import numpy as np
 
 from alledge.clock import SystemClock
 from alledge.errors import JournalUnavailable
-from alledge.journal import FieldRecord, SqliteJournal, decode_patch, open_journal
+from alledge.journal import FieldRecord, SqliteJournal, decode_patch, open_journal, store
 from alledge.journal.reading import JournalReader
 from alledge.journal.verification import verify_journal
 from tests.edge.journal.made import WALL, field_record
-from tests.system.crash.disk import Disk
+from tests.system.crash.disk import Disk, RefusedFlush
 from tests.system.crash.tracing import answer, fork_traced, reap, refuse, stops
 
 N_FIELDS = 3
-CHECKPOINT_PAGES = 8  # so that the log is copied into the database within a few fields
+store.CHECKPOINT_PAGES = 8  # type: ignore[misc] # the log is copied into the database within a few fields
 REFUSABLE = ("pwrite64", "fsync", "fdatasync", "ftruncate")
 ACK = struct.Struct("=qq")
 JOURNAL = "journal.sqlite3"
@@ -43,8 +44,6 @@ RECORDS = [field_record(sequence, 2, bytes(range(256)) * 8) for sequence in rang
 def store_fields(path: Path, acknowledge: Callable[[int, int], None], n_fields: int) -> None:
     """What the service does: open, go on with the open slide or begin one, store, close."""
     journal = open_journal(path, SystemClock())
-    with journal.reading() as connection:
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     slide_id = open_slide(journal)
     for sequence in range(n_fields):
         acknowledge(journal.append_field(slide_id, RECORDS[sequence % len(RECORDS)]), sequence)
@@ -195,6 +194,56 @@ def remove(path: Path) -> None:
     path.parent.rmdir()
 
 
+def flush_refused_then_power(folder: Path, every: int) -> Iterator[int]:
+    """One child for each flush, alone or with the next; then the disks that may be left by a cut later on."""
+    random_source = random.Random(9)
+    at, is_through = 0, False
+    while not is_through:
+        for n_refused in (1, 2):
+            path = fresh(folder, 0)
+            disk, acks, is_through = run_with_flush_refused(path, range(at, at + n_refused))
+            remove(path)
+            first = next((n for n, o in enumerate(disk.operations) if isinstance(o, RefusedFlush)), None)
+            for n_done in range(first or len(disk.operations), len(disk.operations) + 1, every):
+                path = fresh(folder, 1)
+                disk.rebuild(path.parent, n_done, random_source)
+                check(path, [ack for ack, acked_at in acks if acked_at <= n_done])
+                remove(path)
+                yield n_done
+        at += 1
+
+
+def run_with_flush_refused(
+    path: Path, refused: range
+) -> tuple[Disk, list[tuple[tuple[int, int], int]], bool]:
+    """(its operations, acknowledgements and when they came, whether it ended before the first refusal)."""
+    disk = Disk(path.parent)
+    read_end, write_end = os.pipe()
+    pipe = str(Path(f"/proc/self/fd/{write_end}").readlink())
+    pid = fork_traced(lambda: store_patiently(path, lambda *ack: ack_to(write_end, *ack)))
+    os.close(write_end)
+    acked_at: list[int] = []
+    n_flushes, is_pending = 0, False
+    for call in stops(pid):
+        if call is None:
+            if is_pending:
+                answer(pid, errno.EIO)
+            is_pending = False
+        elif call.name == "write" and call.path() == pipe:
+            acked_at.append(len(disk.operations))
+        else:
+            is_flush = call.name in ("fsync", "fdatasync") and Path(call.path()).parent == path.parent
+            is_pending = is_flush and n_flushes in refused
+            if is_pending:
+                refuse(call)
+            n_flushes += is_flush
+            disk.see(call, is_refused=is_pending)
+    acks = read_acks(read_end)
+    os.close(read_end)
+    assert len(acks) == N_FIELDS == len(acked_at)
+    return disk, list(zip(acks, acked_at, strict=True)), n_flushes <= refused.start
+
+
 def refused_by_the_disk(folder: Path, every: int) -> Iterator[int]:
     """One child for each write: its n-th is refused, alone or with the next ones; then all is well again."""
     at, is_through = every - 1, False
@@ -226,7 +275,7 @@ def run_refused(path: Path, refused: range, error: int) -> bool:
     return n_writes <= refused.start
 
 
-def store_patiently(path: Path) -> None:
+def store_patiently(path: Path, acknowledge: Callable[[int, int], None] = lambda *_: None) -> None:
     """Store every field, again and again while the journal says that it is unavailable."""
     slide_id = 0
     journal = SqliteJournal(path, SystemClock())
@@ -234,7 +283,10 @@ def store_patiently(path: Path) -> None:
     steps += [lambda n=n: journal.append_field(slide_id, RECORDS[n]) for n in range(N_FIELDS)]  # type: ignore[misc]
     for number, step in enumerate(steps):
         done = patiently(step)
-        slide_id = int(str(done)) if number == 0 else slide_id
+        if number == 0:
+            slide_id = int(str(done))
+        else:
+            acknowledge(int(str(done)), number - 1)
     journal.close()
 
 
@@ -258,6 +310,7 @@ def assert_each_stored_once(path: Path) -> None:
 
 WAYS = {
     "calls": killed_at_calls,
+    "flush": flush_refused_then_power,
     "random": killed_at_random,
     "power": without_power,
     "errors": refused_by_the_disk,
