@@ -3,6 +3,7 @@
 from alledge import RESEARCH_USE_ONLY
 from alledge.command_line import new_app, run_app
 from alledge.commands.calibrate import calibrate
+from alledge.commands.doctor import doctor
 from alledge.commands.export import export
 from alledge.commands.install_service import install_service, uninstall_service
 from alledge.commands.run import run, tell
@@ -11,7 +12,18 @@ from alledge.commands.snap import snap
 from alledge.commands.verify_log import verify_log
 
 app = new_app(f"Finds and classifies white cells under the microscope. {RESEARCH_USE_ONLY}")
-for command in (snap, scan, calibrate, run, tell, export, verify_log, install_service, uninstall_service):
+for command in (
+    snap,
+    scan,
+    calibrate,
+    run,
+    tell,
+    export,
+    verify_log,
+    install_service,
+    uninstall_service,
+    doctor,
+):
     app.command()(command)
 
 
