@@ -204,7 +204,7 @@ def real_tables(data: Path, every: int) -> None:
     """Fields that somebody took to be looked at."""
     print("\n| set | fields | refused | verdicts |\n|---|---|---|---|")
     for name, pattern in SETS.items():
-        paths = sorted((data / name).glob(pattern))[::every]
+        paths = sorted((data / name).glob(pattern))[:: 1 if name == "all-idb1" else every]
         if paths:
             told = [analyse_field(Frame(pixels, ""), None).quality.verdict for pixels in _read(paths)]
             refused = sum(verdict is not Verdict.OK for verdict in told)
@@ -258,11 +258,14 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of real smear images")
-    parser.add_argument("--every", type=int, default=1, help="judge every Nth real field only")
-    parser.add_argument("--fields", type=int, default=40, help="phantom fields of each defect")
+    parser.add_argument("--every", type=int, default=1, help="judge every Nth field of the larger sets only")
+    parser.add_argument(
+        "--fields", type=int, default=40, help="phantom fields of each defect; 0 leaves them out"
+    )
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    phantom_tables(options.fields)
+    if options.fields:
+        phantom_tables(options.fields)
     if options.data is not None:
         real_tables(options.data, options.every)
 

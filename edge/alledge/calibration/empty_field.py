@@ -87,5 +87,6 @@ def middle_level(pixels: U8) -> tuple[float, float, float]:
 def _stained_fraction(pixels: U8, illumination: Illumination) -> float:
     """Fraction of a frame that is clearly darker than its own smooth surface."""
     step = max(1, round(max(pixels.shape[:2]) / _SAMPLES_A_SIDE))
-    sampled = illumination.normalise(np.ascontiguousarray(pixels[::step, ::step]), scale=float(step))
-    return float((optical_density(sampled).sum(axis=2) > _STAINED).mean())
+    calm = np.asarray(cv2.blur(np.ascontiguousarray(pixels[::step, ::step]), (3, 3)), dtype=np.uint8)
+    level = illumination.normalise(calm, scale=float(step))
+    return float((optical_density(level).sum(axis=2) > _STAINED).mean())

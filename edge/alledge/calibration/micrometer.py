@@ -21,7 +21,7 @@ from alledge.stain import optical_density
 from alledge.types import F32, F64, U8
 
 _LONG_SIDE: Final = 1400  # rulings are placed to a twentieth of a pixel; more pixels add nothing
-_COARSE_SIDE: Final = 256
+_COARSE_SIDE, _FINE_SIDE = 256, 640  # for the direction; 0.1 degrees change a spacing by two in a million
 _SOFT: Final = 0.08  # of the spacing
 _CHORD: Final = 0.8  # of the radius: beyond, too little of a ruling lies in the disc
 _LEAST_LINES: Final = 5
@@ -85,11 +85,16 @@ def _mask(side: int) -> F32:
 
 def _direction_deg(disc: F32) -> float:
     """Angle by which the disc must be turned for the lines to stand upright: coarse, then finer."""
-    size = (min(_COARSE_SIDE, disc.shape[1]),) * 2
-    small = np.asarray(cv2.resize(disc, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-    best = _steepest(small, np.arange(0.0, 180.0, 1.5))
-    best = _steepest(small, best + np.arange(-2.0, 2.1, 0.5))
-    return _steepest(disc, best + np.arange(-0.6, 0.61, 0.1))
+    coarse, fine = (_shrunk(disc, side) for side in (_COARSE_SIDE, _FINE_SIDE))
+    best = _steepest(coarse, np.arange(0.0, 180.0, 1.5))
+    best = _steepest(coarse, best + np.arange(-2.0, 2.1, 0.5))
+    return _steepest(fine, best + np.arange(-0.6, 0.61, 0.1))
+
+
+def _shrunk(disc: F32, side: int) -> F32:
+    if disc.shape[0] <= side:
+        return disc
+    return np.asarray(cv2.resize(disc, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def _steepest(disc: F32, angles_deg: F64) -> float:
