@@ -76,6 +76,6 @@ def test_a_disk_that_refuses_a_write_and_recovers_loses_and_doubles_nothing(memo
 
 
 def test_a_refused_flush_and_a_power_cut_later_on_lose_nothing(memory: Path) -> None:
-    """The kernel forgets what a refused flush was to bring: who opens the log afresh then trusts lost bytes."""
+    """The kernel forgets what a refused flush was to bring: a log opened afresh then has lost bytes."""
     need("can_refuse")
     assert survived("flush", memory, 2 if ALL else 40) > (2000 if ALL else 100)

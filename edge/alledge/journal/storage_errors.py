@@ -61,6 +61,12 @@ def primary_code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & _PRIMARY
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is a database that is broken, rather than out of reach or none at all."""
+    code = primary_code(error)
+    return code not in _UNAVAILABLE and code != sqlite3.SQLITE_NOTADB
+
+
 def _in_our_words(path: Path, error: sqlite3.Error) -> AllscopeError:
     code = primary_code(error)
     if code == sqlite3.SQLITE_NOTADB:

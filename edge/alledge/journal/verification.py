@@ -27,7 +27,7 @@ from alledge.journal.head_file import read_head
 from alledge.journal.plain import to_plain
 from alledge.journal.projection import ROWS_MISSING, project
 from alledge.journal.reading import connect_for_reading, one_moment, reading_uri
-from alledge.journal.storage_errors import translated
+from alledge.journal.storage_errors import is_damage, translated
 from alledge.strict_json import Json
 
 _EVENTS: Final = "SELECT number, kind, body, previous_hash, hash FROM journal.events ORDER BY number"
@@ -222,7 +222,7 @@ def _damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> Broken:
     """The words for a file that SQLite cannot read; raises the error again when it says something else."""
     if isinstance(error, UnicodeDecodeError):  # SQLite's own message quotes a damaged name
         return Broken("the file", Fault.DAMAGED, "a name in it is no text")
-    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+    if not is_damage(error):
         raise error
     return Broken("the file", Fault.DAMAGED, str(error)[:120])
 
