@@ -121,6 +121,11 @@ class Station:
         self._ports.camera.wait(timeout_s)
         self._look()
 
+    def begin_next_slide(self, identifier: str) -> None:
+        """Close the slide on the stage and open the next one."""
+        self._end_slide()
+        self.slide = self._begin_slide(identifier)
+
     def stop(self) -> frozenset[int]:
         """End the camera and settle the ledger; numbers of the frames whose results could not be stored."""
         self._ports.keeper.stop()
@@ -151,8 +156,7 @@ class Station:
 
     def _obey(self, request: Request) -> None:
         if request.order is Order.NEW_SLIDE:
-            self._end_slide()
-            self.slide = self._begin_slide(request.slide)
+            self.begin_next_slide(request.slide)
         elif request.order is Order.SNAP:
             self._stillness.forget()
         elif request.order is Order.STOP:
