@@ -47,6 +47,7 @@ class Judged:
     """A rung's networks on the patches that judge them. pairs: of all test folds, and on validation."""
 
     shipped: Int8Model
+    folds: tuple[Int8Model, ...]
     pairs: PairedCalls
     pairs_on_validation: PairedCalls
     on_test_folds: Comparison
@@ -150,13 +151,15 @@ def _judge_all(attempt: Attempt, subjects: Sequence[Subject], margins: Margins, 
         raise _FailsEarly(objections)
     parts = []
     for number, subject in enumerate(folds, start=2):
-        parts.append(judge(subject, attempt.convert(subject))[1])
+        parts.append(judge(subject, attempt.convert(subject)))
         tell(number, len(subjects))
-    pairs = pool(parts)
+    pairs = pool([calls for _, calls in parts])
     what = f"the {pairs.labels.size} held-out patches of all folds"
     on_test_folds = compare(pairs, margins, what)
     objections = (*collapse(pairs, what), *on_test_folds.objections, *objections)
-    return Judged(shipped, pairs, paired, on_test_folds, on_validation, objections)
+    return Judged(
+        shipped, tuple(model for model, _ in parts), pairs, paired, on_test_folds, on_validation, objections
+    )
 
 
 def _outcome(

@@ -44,8 +44,8 @@ class Proof:
 
     float_card: the run's own. golden, checks: None and empty when the model was refused before.
     objections: why it must not ship; empty when it may. pairs: what both networks said on all test folds,
-    pairs_on_validation: and on the validation patches. story: the rungs that were tried. layer_errors: of
-    the shipped network.
+    pairs_on_validation: and on the validation patches. folds: the networks of the folds, in order. story:
+    the rungs that were tried. layer_errors: of the shipped network.
     """
 
     run: Run
@@ -59,6 +59,7 @@ class Proof:
     pairs: PairedCalls
     pairs_on_validation: PairedCalls
     objections: tuple[str, ...]
+    folds: tuple[Int8Model, ...] = ()
     story: tuple[RungOutcome, ...] = ()
     layer_errors: tuple[LayerError, ...] = ()
 
@@ -143,6 +144,7 @@ def _proof(run: Run, margins: Margins, trial: Trial, trials: Sequence[Trial]) ->
         pairs=judged.pairs,
         pairs_on_validation=judged.pairs_on_validation,
         objections=trial.outcome.objections,
+        folds=judged.folds,
         story=tuple(trial.outcome for trial in trials),
         layer_errors=layer_errors(
             shipped.network.rewritten, shipped.flatbuffer, shipped.representative.patches[:N_LAYER_PATCHES]

@@ -26,6 +26,7 @@ from alledge.types import U8
 from alltrain.intervals import MIN_GROUPS_TO_RESAMPLE
 from alltrain.metrics import N_RELIABILITY_BINS
 from alltrain.run_folder import MODEL, Run
+from alltrain.unfinished import FOLDS
 
 SCORES: Final = (
     "softmax in float64 of scale x (integer - zero point) / temperature, of the int8 logits; the network "
@@ -68,7 +69,8 @@ def proof_as_json(proof: Proof, sha256: str | None) -> dict[str, Json]:
         "scores": SCORES,
         "methods": METHODS,
         "test_folds": comparison_as_json(proof.on_test_folds, run)
-        | {"patches": patches_as_json(proof.pairs, run, "test, by the network of the patch's own fold")},
+        | {"patches": patches_as_json(proof.pairs, run, "test, by the network of the patch's own fold")}
+        | {"networks": [_fold_as_json(proof, fold) for fold in range(len(proof.folds))]},
         "validation": comparison_as_json(proof.on_validation, run)
         | {"patches": patches_as_json(proof.pairs_on_validation, run, "shipped_role = validation")},
         "table": {"sha256": hashlib.sha256(paired_table(proof).encode()).hexdigest()},
@@ -102,6 +104,28 @@ def _network(proof: Proof) -> dict[str, Json]:
     network = read_network(flatbuffer)
     assert network is not None
     return {"n_bytes": len(flatbuffer), "operators": {**network.graph.operators}, **network_as_json(network)}
+
+
+def _fold_as_json(proof: Proof, fold: int) -> dict[str, Json]:
+    """A fold's two networks by their hashes, how each decides, and that no test patch set the ranges."""
+    run, model = proof.run, proof.folds[fold]
+    file, before = f"{FOLDS}/fold_{fold}.keras", run.calibrations[fold]
+    test = set(_hashes(run.patches[run.splits.has_role("test", fold)]))
+    return {
+        "fold": fold,
+        "float_model": {"file": file, "sha256": _sha256_of(run.path / file)},
+        "flatbuffer_sha256": hashlib.sha256(model.flatbuffer).hexdigest(),
+        "calibration": {
+            "float": _decision(before.temperature, before.threshold, before.review_band),
+            "int8": _decision(model.card.temperature, model.card.threshold, model.card.review_band),
+        },
+        "representative": {
+            "sha256": model.representative.sha256,
+            "n": len(model.representative.patches),
+            "n_test_checked": len(test),
+            "n_found_among_test": sum(one in test for one in _hashes(model.representative.patches)),
+        },
+    }
 
 
 def patches_as_json(pairs: PairedCalls, run: Run, role: str) -> dict[str, Json]:

@@ -241,6 +241,24 @@ def test_float_answers_on_test_folds_are_those_of_the_folds_own_networks(files: 
         assert [row["float_call"] == "blast" for row in rows] == positive.tolist()
 
 
+def test_int8_scores_on_test_folds_follow_from_the_logits_and_each_folds_calibration(files: Files) -> None:
+    networks = files.claims["test_folds"]["networks"]
+    assert len(networks) == len({row["fold"] for row in files.splits})
+    for network in networks:
+        rows = [row for row in rows_of(files, "test") if row["fold"] == str(network["fold"])]
+        decision = network["calibration"]["int8"]
+        logits = np.array(
+            [[float(row[f"int8_logit {label}"]) for label in ("normal", "blast")] for row in rows]
+        )
+        p = p_of(logits, decision)[:, 1]
+        assert np.allclose(p, [float(row["int8_p blast"]) for row in rows], atol=1e-6)
+        assert [row["int8_call"] == "blast" for row in rows] == (p >= decision["threshold"]).tolist()
+        float_model = (files.run / network["float_model"]["file"]).read_bytes()
+        assert network["float_model"]["sha256"] == hashlib.sha256(float_model).hexdigest()
+        assert network["representative"]["n_found_among_test"] == 0
+        assert network["representative"]["n_test_checked"] == len(rows)
+
+
 def test_agreement(case: Case) -> None:
     said, claims = case
     n_agree, n = int((said.called[0] == said.called[1]).sum()), len(said.truth)
