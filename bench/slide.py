@@ -4,7 +4,8 @@ A simulated hand moves a phantom slide (or, with --images, a window over real fi
 places every field and counts every cell. Cells come from one of two finders: "truth" hands the map the
 true cells with a little jitter, so that all error is the map's; "finder" runs the real cell finder.
 The table shows counts too many and cells lost, in all and for the worst seed, how far places were off,
-and what a field cost on one core beside the finder on the same field in the same run.
+and what a field cost on one core beside the finder on the same field in the same run. `--cost` prints
+that cost alone, on fields of 1640 x 1232 pixels, with the cost of a jump when the map is full.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from alledge.phantom.slide import PhantomSlide, SlideCell
 from alledge.phantom.tally import CountVerdict, FoundSpot, Tally, TrueSpot
 from alledge.phantom.truth import NUCLEATED_KINDS
 from alledge.slide import SlideMap, sharpness_of
+from alledge.slide.key_fields import MOST_VIEWS
 from alledge.types import U8, Cell
 
 SMALL = PhantomParameters(pixel_um=0.3, width_px=480, height_px=360, n_red_cells=210)
@@ -191,15 +193,13 @@ def true_cell(cell: SlideCell, stop: Stop, p: PhantomParameters, rng: np.random.
     return Cell(float(x), float(y), (0, 0, 1, 1), cell.diameter_um, 50.0, 0.7, 0.9, 0.1, touches_border=cut)
 
 
-def real_shots(image: Path, seed: int, n_fields: int) -> Iterator[Shot]:
+def real_shots(image: Path, seed: int, n_fields: int, *, finder: bool) -> Iterator[Shot]:
     """A hand that moves a window over a photograph; the finder on the whole picture is the truth."""
     whole = np.asarray(cv2.imread(str(image)), dtype=np.uint8)
     illumination = estimate_illumination(whole)
     pixel_um = 0.11 if whole.shape[1] < 2000 else 0.14
-    spots = [
-        TrueSpot(number, cell.x * pixel_um, cell.y * pixel_um)
-        for number, cell in enumerate(find_cells(whole, illumination, pixel_um).cells)
-    ]
+    known = find_cells(whole, illumination, pixel_um).cells
+    spots = [TrueSpot(number, c.x * pixel_um, c.y * pixel_um) for number, c in enumerate(known)]
     height, width = whole.shape[0] * 9 // 20, whole.shape[1] * 9 // 20
     rng = np.random.default_rng(seed)
     habits = HandHabits(extent_fields=1.2, tremble_um=0.3)
@@ -213,7 +213,29 @@ def real_shots(image: Path, seed: int, n_fields: int) -> Iterator[Shot]:
         blurred = cv2.GaussianBlur(noisy, (0, 0), sigma_px) if sigma_px > 0.3 else noisy
         pixels = np.clip(blurred, 0, 255).astype(np.uint8)
         x_um, y_um = float(x) * pixel_um, float(y) * pixel_um
-        yield Shot(pixels, pixel_um, (x_um, y_um), stop.is_jump, spots, None)
+        cells = (
+            None if finder else cells_in_window(known, (float(x), float(y)), (width, height), pixel_um, rng)
+        )
+        yield Shot(pixels, pixel_um, (x_um, y_um), stop.is_jump, spots, cells)
+
+
+def cells_in_window(
+    known: tuple[Cell, ...],
+    corner: tuple[float, float],
+    size: tuple[int, int],
+    pixel_um: float,
+    rng: np.random.Generator,
+) -> tuple[Cell, ...]:
+    """The cells of a whole picture that a window of it shows whole, with the jitter of a finder."""
+    shown_whole = []
+    for cell in known:
+        x0, y0, x1, y1 = cell.box
+        inside = x0 > corner[0] and y0 > corner[1] and x1 < corner[0] + size[0] and y1 < corner[1] + size[1]
+        if inside:
+            dx, dy = rng.normal(0.0, _JITTER_UM / pixel_um, 2)
+            x, y = cell.x - corner[0] + float(dx), cell.y - corner[1] + float(dy)
+            shown_whole.append(replace(cell, x=x, y=y, touches_border=False))
+    return tuple(shown_whole)
 
 
 def summary(name: str, walks: list[Walk]) -> str:
@@ -238,6 +260,43 @@ HEADER = (
 )
 
 
+def field_cost() -> str:
+    """Median cost of a field of 1640 x 1232 on one core, and of a jump when the map is full."""
+    p = replace(SMALL, seed=1, pixel_um=0.14, width_px=1640, height_px=1232, n_red_cells=380)
+    slide, slide_map = PhantomSlide(p), SlideMap()
+    spent: dict[str, list[float]] = {"finder": [], "place": [], "count": [], "jump": []}
+
+    def timed(name: str, start: float) -> None:
+        spent[name].append(1e3 * (time.process_time() - start))
+
+    pictures = [slide.photograph(-30.0 * k, 10.0 * k, k) for k in range(6)]
+    for pixels in [*pictures, *reversed(pictures)] * 3:
+        illumination = estimate_illumination(pixels)
+        start = time.process_time()
+        cells = find_cells(pixels, illumination, p.pixel_um).cells
+        timed("finder", start)
+        start = time.process_time()
+        placement = slide_map.place(pixels, p.pixel_um, illumination)
+        timed("place", start)
+        start = time.process_time()
+        slide_map.count(placement, cells, p.pixel_um, [1.0] * len(cells))
+        timed("count", start)
+    rng = np.random.default_rng(1)
+    for number in range(MOST_VIEWS + 10):  # noise at the scale of red cells matches nothing
+        small = rng.integers(60, 240, (77, 103, 3), dtype=np.uint8)
+        pixels = np.asarray(cv2.resize(small, (1640, 1232), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        illumination = estimate_illumination(pixels)
+        start = time.process_time()
+        slide_map.place(pixels, p.pixel_um, illumination)
+        if number >= MOST_VIEWS:
+            timed("jump", start)
+    told = {name: float(np.median(values)) for name, values in spent.items()}
+    share = (told["place"] + told["count"]) / told["finder"]
+    return "\n".join(
+        [*(f"{name:7s}{ms:7.2f} ms" for name, ms in told.items()), f"of the finder: {share:.2f}"]
+    )
+
+
 def walk_phantom(task: tuple[Condition, int, int, bool]) -> Walk:
     """One walk, for a pool of processes."""
     cv2.setNumThreads(1)
@@ -245,10 +304,11 @@ def walk_phantom(task: tuple[Condition, int, int, bool]) -> Walk:
     return follow(phantom_shots(condition, seed, n_fields, finder=finder))
 
 
-def walk_real(task: tuple[Path, int, int]) -> Walk:
+def walk_real(task: tuple[Path, int, int, bool]) -> Walk:
     """One walk over a photograph, for a pool of processes."""
     cv2.setNumThreads(1)
-    return follow(real_shots(*task))
+    image, seed, n_fields, finder = task
+    return follow(real_shots(image, seed, n_fields, finder=finder))
 
 
 def main() -> None:
@@ -261,7 +321,12 @@ def main() -> None:
     parser.add_argument("--finder", action="store_true", help="find cells with the real finder")
     parser.add_argument("--images", type=Path, help="a folder of real fields, walked over as well")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--cost", action="store_true", help="print the cost of a field only")
     options = parser.parse_args()
+    if options.cost:
+        cv2.setNumThreads(1)
+        print(field_cost())
+        return
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     print(HEADER, flush=True)
     with ProcessPoolExecutor(options.processes) as pool:
@@ -273,7 +338,7 @@ def main() -> None:
             )
         if options.images:
             images = sorted(options.images.glob("*.jpg"))[: options.seeds]
-            real = [(image, seed, options.fields) for seed, image in enumerate(images, 1)]
+            real = [(image, seed, options.fields, options.finder) for seed, image in enumerate(images, 1)]
             print(summary("real fields", list(pool.map(walk_real, real))), flush=True)
 
 

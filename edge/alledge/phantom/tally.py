@@ -2,9 +2,9 @@
 
 Every cell found in a field is given to the true cell that lies there. A true cell was *countable* when it
 was found whole in at least one field, *double* for every count beyond its first, and *lost* when it was
-countable and no count is its own (it was taken for another cell). Where the finder sees a cell and there
-is none (a smudge, say), that thing is a true one from then on: it too may be counted once only. What the
-finder never found is the finder's failing and is judged elsewhere (docs/cells.md).
+countable and no count is its own (it was taken for another cell). Where something is counted and there is
+no true cell (a smudge, say), that thing is a true one from then on: it too may be counted once only. What
+the finder never found is the finder's failing and is judged elsewhere (docs/cells.md).
 """
 
 from collections import Counter
@@ -48,14 +48,14 @@ class Tally:
 
     _countable: set[int] = field(default_factory=set)
     _owner_of: dict[int, int] = field(default_factory=dict)  # cell_id -> true cell
-    _others: list[TrueSpot] = field(default_factory=list)  # found where there is no true cell
+    _others: list[TrueSpot] = field(default_factory=list)  # counted where there is no true cell
 
     def add_field(self, true_spots: Sequence[TrueSpot], found: Sequence[FoundSpot]) -> None:
         """Take in the sightings of one field."""
         owners = _owners([*true_spots, *self._others], found)
         for spot, given in zip(found, owners, strict=True):
-            if given is None and spot.is_cut:
-                continue
+            if given is None and not spot.is_new:
+                continue  # two cells seen as one, or half of one: no cell of its own
             owner = self._add_other(spot) if given is None else given
             if not spot.is_cut:
                 self._countable.add(owner)
