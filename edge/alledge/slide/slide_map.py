@@ -215,8 +215,9 @@ class SlideMap:
         alike = sorted((key for key in likeness if likeness[key] > _LIKE), key=lambda key: -likeness[key])
         matches = []
         for key in alike[:_MOST_ALIKE]:
-            shift = register(self._keys.keepsake(key).view(), view)
+            shift = register(self._keys.peek(key).view(), view)
             if _is_sure(shift):
+                self._keys.keepsake(key)  # only a match is a use
                 matches.append(_Located(key, shift.dx_um, shift.dy_um, shift))
         return matches
 
