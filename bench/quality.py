@@ -4,7 +4,7 @@
 
 FOLDER holds real smear images (docs/data.md); without it only the phantom table is printed. Every real
 field was taken by somebody to be looked at, so a refusal counts as false, whatever the field looks like.
-Defects are injected one at a time into phantom slides of many looks. Printed are the tables of docs/quality.md.
+Defects are injected one at a time into phantom slides of many looks: the tables of docs/quality.md.
 """
 
 import argparse
