@@ -1,5 +1,6 @@
 """The differential: every cell in one place, none dropped, and what is missing said in words."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alledge.card import Card
-from alledge.differential import CountedCell, Differential, differential
+from alledge.differential import CountedCell, Differential, differential, differential_to_dict
 from alledge.differential.count import NO_CELL, NO_GAIN, NO_POSITIVE_LABEL, NO_RATES
 from alledge.types import Call
 from tests.edge.tiny_model import tiny_card
@@ -143,3 +144,20 @@ def test_no_width_makes_fewer_cells_enough():
 def test_a_rule_that_cannot_be_met_is_refused(target, widest):
     with pytest.raises(ValueError, match="expected"):
         differential([], CARD, target, widest)
+
+
+def test_as_json_every_share_has_its_interval_and_review_is_apart():
+    told = json.loads(json.dumps(differential_to_dict(count(*cells(79, 21, 9)))))
+    assert (told["cells"], told["called"], told["review"]) == (109, 100, 9)
+    assert told["positive_share"]["value"] == 0.21
+    assert told["positive_share_if_review_none"]["value"] == pytest.approx(21 / 109)
+    assert told["positive_share_if_review_all"]["value"] == pytest.approx(30 / 109)
+    assert len(told["corrected_share"]["ci95"]) == 2
+    assert told["missing"] == "9 cells for a person to look at."
+
+
+def test_as_json_what_is_not_known_is_null_and_says_why():
+    told = differential_to_dict(count())
+    assert told["positive_share"] is None
+    assert told["corrected_share"] is None
+    assert told["not_corrected"] == NO_CELL
