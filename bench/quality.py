@@ -29,7 +29,7 @@ from alledge.phantom import PhantomParameters, parameters_for_slide, render_fiel
 from alledge.phantom.bare_slides import render_empty_field
 from alledge.pipeline import analyse_field
 from alledge.pixel_size import estimate_pixel_size
-from alledge.stain_check import is_stain_strange
+from alledge.stain_check import LEAST_CELLS, is_stain_strange
 from alledge.types import U8, Frame, Verdict
 
 SETS = {
@@ -239,19 +239,23 @@ def _session_rows(sessions: dict[str, str], fields: dict[str, U8]) -> None:
 
 def _stain_rows(sessions: dict[str, str], fields: dict[str, U8], data: Path, every: int) -> None:
     patches = {name: patches_of(pixels) for name, pixels in fields.items()}
-    print("\n| trained on | judged | stain too far from training |\n|---|---|---|")
+    print("\n| trained on | fields of | with cells enough | refused |\n|---|---|---|---|")
     for session in sorted(set(sessions.values())):
         inside = [patches[name] for name in sessions if sessions[name] != session]
         known = fit_familiarity(np.concatenate(inside))
         outside = [patches[name] for name in sessions if sessions[name] == session]
         for judged, which in ((inside, "its own fields"), (outside, session)):
-            off = sum(is_stain_strange(one, known) for one in judged)
-            print(f"| all-idb1 without {session} | {which} | {off} of {len(judged)} |", flush=True)
+            _stain_row(f"all-idb1 without {session}", which, judged, known)
     known = fit_familiarity(np.concatenate(list(patches.values())))
     for name in ("bccd", "draaslan-bcd", "txl-raabin", "taleqani"):
         paths = sorted((data / name).glob(SETS[name]))[:: 2 * every]
-        off = sum(is_stain_strange(patches_of(pixels), known) for pixels in _read(paths))
-        print(f"| all-idb1 | {name} | {off} of {len(paths)} |", flush=True)
+        _stain_row("all-idb1", name, [patches_of(pixels) for pixels in _read(paths)], known)
+
+
+def _stain_row(trained: str, which: str, fields: list[U8], known: Familiarity) -> None:
+    judged = [patches for patches in fields if len(patches) >= LEAST_CELLS]
+    off = sum(is_stain_strange(patches, known) for patches in judged)
+    print(f"| {trained} | {which} | {len(judged)} of {len(fields)} | {off} |", flush=True)
 
 
 def main() -> None:

@@ -14,7 +14,9 @@ from alledge.familiarity import Familiarity, patch_colours
 from alledge.types import U8
 
 _COLOURS: Final = slice(0, 5)  # of the features: absorbance of red, green, blue, and how two of them spread
-_LEAST_CELLS: Final = 3  # the median of fewer is one cell's colour
+LEAST_CELLS: Final = 3
+"""Whole cells that a field must have to be judged: the median of fewer is one cell's colour."""
+
 _FARTHEST: Final = 5.0
 """Fields of the training slides reach 3.9, those of another laboratory mostly 2 to 5. One session of
 ALL-IDB1, left out of training, lies at 8 to 11: half of its patches are unfamiliar one by one, too."""
@@ -27,7 +29,7 @@ def stain_distance(patches: U8, familiarity: Familiarity) -> float:
         patches: (N, 50, 50, 3) uint8 RGB of one field; 0 is returned for fewer than three.
         familiarity: of the model.
     """
-    if len(patches) < _LEAST_CELLS:
+    if len(patches) < LEAST_CELLS:
         return 0.0
     typical = np.median(patch_colours(patches), axis=0)
     mean, spread = np.array(familiarity.mean)[_COLOURS], np.array(familiarity.spread)[_COLOURS]
