@@ -75,11 +75,6 @@ CREATE TABLE removals (
 QUERY_TABLE_NAMES: Final = ("slides", "fields", "cells", "removals")
 
 
-def is_empty(connection: sqlite3.Connection) -> bool:
-    """Whether the file is a database in which nothing was ever made."""
-    return _pragma(connection, "schema_version") == 0
-
-
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables, in the caller's transaction."""
     for statement in (EVENTS_AND_BLOBS + QUERY_TABLES).split(";\n"):

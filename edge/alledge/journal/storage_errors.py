@@ -4,6 +4,7 @@ What matters to the service is whether trying again can help. A full, read-only 
 journal can get better by themselves (JournalUnavailable); a file that is no whole database cannot.
 """
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from alledge.errors import (
     JournalIoFailed,
     JournalReadOnly,
     JournalUnavailable,
+    StorageFailed,
 )
 
 _ROOM_BYTES: Final = 1 << 20
@@ -36,6 +38,13 @@ _UNAVAILABLE: Final[dict[int, type[JournalUnavailable]]] = {
     sqlite3.SQLITE_CANTOPEN: JournalIoFailed,
     sqlite3.SQLITE_NOMEM: JournalIoFailed,
 }
+_SYSTEM: Final[dict[int, type[JournalUnavailable]]] = {
+    errno.ENOSPC: JournalFull,
+    errno.EDQUOT: JournalFull,
+    errno.EROFS: JournalReadOnly,
+    errno.EACCES: JournalReadOnly,
+    errno.EPERM: JournalReadOnly,
+}
 _STATES: Final[dict[type[JournalUnavailable], tuple[str, str]]] = {
     JournalFull: ("the disk is full", "Free space; the journal goes on by itself then."),
     JournalReadOnly: (
@@ -49,11 +58,15 @@ _STATES: Final[dict[type[JournalUnavailable], tuple[str, str]]] = {
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise JournalUnavailable or JournalDamaged for what sqlite3 raises within the block about `path`."""
+    """Raise JournalUnavailable or JournalDamaged for what is raised within the block about `path`."""
     try:
         yield
     except sqlite3.Error as error:
         raise _in_our_words(path, error) from error
+    except StorageFailed as error:
+        raise _unavailable(path, _kind_of(error.__cause__), error) from error
+    except OSError as error:
+        raise _unavailable(path, _kind_of(error), error) from error
 
 
 def primary_code(error: sqlite3.Error) -> int:
@@ -79,10 +92,20 @@ def _in_our_words(path: Path, error: sqlite3.Error) -> AllscopeError:
         )
     if kind is JournalIoFailed and _is_full(path.parent):
         kind = JournalFull
-    if kind is JournalIoFailed and not os.access(path.parent, os.W_OK):
+    if kind is JournalIoFailed and path.parent.is_dir() and not os.access(path.parent, os.W_OK):
         kind = JournalReadOnly
+    return _unavailable(path, kind, error)
+
+
+def _unavailable(path: Path, kind: type[JournalUnavailable], error: Exception) -> JournalUnavailable:
     state, next_step = _STATES[kind]
     return kind(f"{path} cannot be used: {state} ({error}).", next_step)
+
+
+def _kind_of(error: BaseException | None) -> type[JournalUnavailable]:
+    """Our word for an error of the operating system."""
+    code = error.errno if isinstance(error, OSError) else None
+    return _SYSTEM.get(code or 0, JournalIoFailed)
 
 
 def _is_full(folder: Path) -> bool:

@@ -22,6 +22,7 @@ from alledge.clock import Clock, ClockTrust, WallTime, boot_id
 from alledge.errors import JournalIoFailed
 from alledge.journal import schema
 from alledge.journal.chain import EMPTY, Event, Head, canonical_json, link
+from alledge.journal.creation import create, is_missing
 from alledge.journal.head_file import read_head, write_head
 from alledge.journal.plain import from_plain, to_plain
 from alledge.journal.projection import (
@@ -30,7 +31,6 @@ from alledge.journal.projection import (
     ROWS_MISSING,
     SLIDE_ENDED,
     SLIDE_STARTED,
-    STARTED,
     project,
 )
 from alledge.journal.records import FieldRecord, Picture, prepare
@@ -163,6 +163,8 @@ class SqliteJournal:
         if self._connection is not None and _identity(self.path) != self._file:
             self._let_go()
         if self._connection is None:
+            if is_missing(self.path):
+                create(self.path, self._introduction())
             connection = connect(self.path)
             try:
                 self._greet(connection)
@@ -173,12 +175,9 @@ class SqliteJournal:
         return self._connection
 
     def _greet(self, connection: sqlite3.Connection) -> None:
-        """Make a new journal, or hold an old one against the head that was noted beside it."""
+        """Hold the journal against the head that was noted beside it, with an empty log to begin with."""
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         with writing(connection):
-            if schema.is_empty(connection):
-                schema.create(connection)
-                append(connection, STARTED, self._introduction())
             self._note_missing_rows(connection)
         write_head(self.path, read_last(connection))
 
@@ -219,18 +218,25 @@ def open_journal(path: Path, clock: Clock) -> SqliteJournal:
         JournalDamaged: the file is no longer a whole database.
     """
     journal = SqliteJournal(path, clock)
-    journal.head()
+    try:
+        journal.head()
+    except BaseException:
+        journal.close()
+        raise
     return journal
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that may write. Raises JournalForeign and JournalTooNew before it changes anything."""
     connection = sqlite3.connect(
-        path, timeout=WAIT_FOR_LOCK_S, isolation_level=None, check_same_thread=False, cached_statements=64
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=WAIT_FOR_LOCK_S,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
-        if not schema.is_empty(connection):
-            schema.require_ours(connection, path)
+        schema.require_ours(connection, path)
         _set_up(connection, path)
     except BaseException:
         connection.close()

@@ -1,5 +1,6 @@
 """A quota removes the oldest signed-off pictures, never unsigned or overridden ones, and says so."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ N_FIELDS = 3
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> SqliteJournal:
-    return new_journal(tmp_path)
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
+    journal = new_journal(tmp_path)
+    yield journal
+    journal.close()
 
 
 def add_slide(journal: SqliteJournal, first: int, *, signed_off: bool = True) -> int:

@@ -1,5 +1,6 @@
 """What the journal promises to its writers: all or nothing, said by name, and going on by itself."""
 
+import errno
 import os
 import resource
 import sqlite3
@@ -19,11 +20,13 @@ from alledge.errors import (
     JournalDamaged,
     JournalForeign,
     JournalFull,
+    JournalIoFailed,
     JournalReadOnly,
     JournalUnavailable,
     SlideUnusable,
 )
 from alledge.journal import SqliteJournal, decode_patch, open_journal, store
+from alledge.journal.diagnosis import Fault
 from alledge.journal.reading import JournalReader
 from alledge.journal.verification import verify_journal
 from alledge.types import PixelSize
@@ -291,6 +294,45 @@ def test_a_journal_moved_away_in_use_takes_no_field_with_it(journal: SqliteJourn
     journal.append_field(slide_id, field_record(1))
     assert n_fields(journal) == 1
     assert verify_journal(moved / journal.path.name).n_fields == 0
+
+
+def test_a_beginning_that_is_refused_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "journal.sqlite3"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        with pytest.raises(JournalIoFailed, match="the disk fails"):
+            open_journal(path, SystemClock())
+    assert not path.exists()
+    new_journal(tmp_path).close()
+    assert verify_journal(path).broken is None
+
+
+def test_what_an_interrupted_beginning_left_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / ".journal.sqlite3.abcd.partial").write_bytes(b"SQLite format 3")
+    (tmp_path / "journal.sqlite3").touch()
+    new_journal(tmp_path).close()
+    assert list(tmp_path.glob("*.partial")) == list(tmp_path.glob(".*.partial")) == []
+
+
+def test_the_log_of_a_journal_that_is_gone_is_not_played_into_the_next(journal: SqliteJournal) -> None:
+    journal.append_field(journal.start_slide("S", WALL), field_record(1))
+    log = journal.path.with_name("journal.sqlite3-wal").read_bytes()
+    journal.close()
+    journal.path.unlink()
+    journal.path.with_name("journal.sqlite3-wal").write_bytes(log)
+    assert n_fields_even_if_rows_are_missing(journal) == 0
+    assert journal.path.with_name("journal.sqlite3-wal.orphan").read_bytes() == log
+
+
+def n_fields_even_if_rows_are_missing(journal: SqliteJournal) -> int:
+    journal.head()
+    found = verify_journal(journal.path)
+    assert found.broken is not None
+    assert found.broken.fault is Fault.TRUNCATED
+    return found.n_fields
 
 
 def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:

@@ -30,12 +30,12 @@ from alledge.journal import FieldRecord, SqliteJournal, decode_patch, open_journ
 from alledge.journal.reading import JournalReader
 from alledge.journal.verification import verify_journal
 from tests.edge.journal.made import WALL, field_record
-from tests.system.crash.disk import Disk, RefusedFlush
+from tests.system.crash.disk import Disk, Flush
 from tests.system.crash.tracing import answer, fork_traced, reap, refuse, stops
 
 N_FIELDS = 3
 store.CHECKPOINT_PAGES = 8  # type: ignore[misc] # the log is copied into the database within a few fields
-REFUSABLE = ("pwrite64", "fsync", "fdatasync", "ftruncate")
+REFUSABLE = ("write", "pwrite64", "fsync", "fdatasync", "ftruncate")
 ACK = struct.Struct("=qq")
 JOURNAL = "journal.sqlite3"
 RECORDS = [field_record(sequence, 2, bytes(range(256)) * 8) for sequence in range(64)]
@@ -203,8 +203,12 @@ def flush_refused_then_power(folder: Path, every: int) -> Iterator[int]:
             path = fresh(folder, 0)
             disk, acks, is_through = run_with_flush_refused(path, range(at, at + n_refused))
             remove(path)
-            first = next((n for n, o in enumerate(disk.operations) if isinstance(o, RefusedFlush)), None)
-            for n_done in range(first or len(disk.operations), len(disk.operations) + 1, every):
+            first = next(
+                (n for n, o in enumerate(disk.operations) if isinstance(o, Flush) and o.is_refused), None
+            )
+            for n_done in range(
+                len(disk.operations) if first is None else first, len(disk.operations) + 1, every
+            ):
                 path = fresh(folder, 1)
                 disk.rebuild(path.parent, n_done, random_source)
                 check(path, [ack for ack, acked_at in acks if acked_at <= n_done])

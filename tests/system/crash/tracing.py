@@ -21,9 +21,14 @@ _TRACESYSGOOD, _EXITKILL = 1, 0x100000
 _INFO_BYTES = 88
 _ENTRY = 1
 _NUMBERS = {  # <asm/unistd.h>
-    "x86_64": {"write": 1, "pwrite64": 18, "fsync": 74, "fdatasync": 75, "ftruncate": 77, "unlink": 87},
-    "aarch64": {"write": 64, "pwrite64": 68, "fsync": 82, "fdatasync": 83, "ftruncate": 46, "unlinkat": 35},
-}
+    "x86_64": {
+        "write": 1, "pwrite64": 18, "fsync": 74, "fdatasync": 75, "ftruncate": 77, "rename": 82, "unlink": 87,
+    },
+    "aarch64": {
+        "write": 64, "pwrite64": 68, "fsync": 82, "fdatasync": 83, "ftruncate": 46, "renameat": 38,
+        "unlinkat": 35,
+    },
+}  # fmt: skip
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 _libc.ptrace.restype = ctypes.c_long
