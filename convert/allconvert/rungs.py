@@ -23,9 +23,8 @@ POST_TRAINING: Final = "post-training int8"
 BETTER_SET: Final = "better representative set"
 SELECTIVE: Final = "selective precision"
 FINE_TUNING: Final = "quantisation-aware fine-tuning"
-# Share of the representative patches that a range keeps within; what helps most on training patches is taken.
+# Share of the representative patches that a range keeps within; what helps most on them is taken.
 QUANTILES: Final = (1.0, 0.99, 0.95)
-N_TUNING: Final = 64  # training patches on which ranges are compared
 LITERT: Final = "litert-quantizer, one scale a channel"
 
 
@@ -109,26 +108,32 @@ def convert_equalised(quantile: float, subject: Subject) -> Candidate:
 
 
 def _best_quantile(subject: Subject, network: FloatNetwork) -> float:
-    """How far ranges should reach: what brings the int8 logits of training patches nearest to float's."""
+    """How far ranges should reach: what changes the fewest answers on the patches that set them.
+
+    Among equals the nearest logits decide. Calls come first, for a rare cell whose activations go far
+    weighs nothing in a mean of errors, and everything for whoever has it.
+    """
     chosen, extremes = _covering_set(subject, network)
-    patches = chosen.patches[-N_TUNING:]
-    errors = [
-        _error(network, quantise(network, chosen, extremes, quantile=quantile), patches)
+    errors = {
+        quantile: _error(network, quantise(network, chosen, extremes, quantile=quantile), chosen.patches)
         for quantile in QUANTILES
-    ]
-    return QUANTILES[int(np.argmin(errors))]
+    }
+    return min(QUANTILES, key=lambda quantile: errors[quantile])
 
 
-def _error(network: FloatNetwork, candidate: Candidate, patches: U8) -> float:
-    """Mean squared error of the int8 logits on training patches; infinite when no runtime runs it."""
+def _error(network: FloatNetwork, candidate: Candidate, patches: U8) -> tuple[int, float]:
+    """Patches whose largest logit is another one in int8, and the mean squared error of the logits.
+
+    As large as can be when no runtime runs the network.
+    """
     try:
         answered = ask_isolated(candidate.flatbuffer, patches)
     except FidelityRefused:
-        return float("inf")
+        return len(patches), float("inf")
     real = dequantise(answered, read_graph(candidate.flatbuffer).outputs[0])
-    answer = network.rewritten.model(network.rewritten.inputs(patches), training=False)
-    expected = np.asarray(answer)
-    return float(np.mean((real - expected) ** 2))
+    expected = np.asarray(network.rewritten.model(network.rewritten.inputs(patches), training=False))
+    n_changed = int((real.argmax(axis=1) != expected.argmax(axis=1)).sum())
+    return n_changed, float(np.mean((real - expected) ** 2))
 
 
 def _base(subject: Subject) -> Candidate:

@@ -43,10 +43,9 @@ def choose_layers(base: Candidate) -> Iterator[Choice]:
     graph = read_graph(base.network.file)
     formless = left_wide(base.flatbuffer, graph)
     always: dict[int, Precision] = dict.fromkeys(formless, "float32")
+    why = {place: (_layer(graph, place), "no int8 form") for place in formless}
     if formless:
-        reasons = {place: (_layer(graph, place), "no int8 form") for place in formless}
-        yield _choice(always, reasons)
-        return
+        yield _choice(always, why)
     errors = layer_errors(base.network.rewritten, base.flatbuffer, base.representative.patches[:N_PATCHES])
     places = [place for place, one in enumerate(graph.operations) if one.name in KINDS]
     if len(places) != len(errors):
@@ -58,7 +57,7 @@ def choose_layers(base: Candidate) -> Iterator[Choice]:
         span = range(places[run[0]], places[run[-1]] + 1)
         names = {places[index]: errors[index] for index in run}
         reasons = {place: _reason(graph, place, names.get(place)) for place in span}
-        yield _choice(dict.fromkeys(span, precision), reasons)
+        yield _choice({**always, **dict.fromkeys(span, precision)}, {**why, **reasons})
 
 
 def _sets(errors: Sequence[LayerError], weighted: Sequence[int]) -> Iterator[tuple[range, Precision]]:
@@ -103,7 +102,7 @@ def _reason(graph: Graph, place: int, error: LayerError | None) -> tuple[str, st
 
 def _choice(wide: Wide, reasons: Mapping[int, tuple[str, str]]) -> Choice:
     exceptions = tuple(
-        PrecisionException(reasons[place][0], wide[place], reasons[place][1]) for place in wide
+        PrecisionException(reasons[place][0], wide[place], reasons[place][1]) for place in sorted(wide)
     )
     words = ", ".join(f"{one.layer} in {one.precision}" for one in exceptions)
     return Choice(wide, reasons, words, exceptions)
