@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from allconvert.cli import app
 from allconvert.fidelity import DEFAULT_MARGINS, Margins
 from allconvert.quantise import Proof, quantise_run
 from allconvert.rungs import BETTER_SET, POST_TRAINING, SELECTIVE
@@ -66,7 +67,9 @@ COLLAPSING = ("one channel a thousand times the rest", "logits far from zero")
 
 
 @pytest.mark.parametrize("name", RESCUED)
-def test_a_network_that_can_be_rescued_is_by_the_first_rung_that_can(name: str, tmp_path: Path) -> None:
+def test_a_network_that_can_be_rescued_is_by_the_first_rung_that_can(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     case = RESCUED[name]
     run = hostile.hostile_run(tmp_path / "run", case.sabotage, **case.more())
     proof, data = quantise_run(run, "hostile", case.margins)
@@ -78,6 +81,8 @@ def test_a_network_that_can_be_rescued_is_by_the_first_rung_that_can(name: str, 
     assert all(rung.objections for rung in proof.story[:-1])
     assert_as_good_as_float(parse_model(data, "hostile"), run)
     assert_all_that_is_wide_is_named(parse_model(data, "hostile"), proof)
+    if case.rung == SELECTIVE:
+        assert_inspect_names_what_is_wide(data, tmp_path / "wide.tflite", capsys)
     if name in COLLAPSING:
         assert proof.story[0].objections[0].startswith("int8 collapses to one class: every patch is called")
 
@@ -96,6 +101,19 @@ def assert_all_that_is_wide_is_named(model: ModelFile, proof: Proof) -> None:
     assert [one.layer for one in proof.story[-1].exceptions] == [
         one.layer for one in model.card.quantisation.exceptions
     ]
+
+
+def assert_inspect_names_what_is_wide(data: bytes, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_bytes(data)
+    capsys.readouterr()
+    app(["inspect", str(path)], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert "sound: sealed" in shown
+    quantisation = parse_model(data, "hostile").card.quantisation
+    assert quantisation is not None
+    assert quantisation.exceptions
+    for one in quantisation.exceptions:
+        assert f"{one.layer} in {one.precision}" in shown
 
 
 def test_a_network_that_no_rung_can_rescue_is_refused_with_the_whole_story(tmp_path: Path) -> None:
