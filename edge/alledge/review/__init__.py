@@ -7,6 +7,7 @@
 makes it, `reading` the journal's side of it, `desk` the only writer, `labels` the words a person may use.
 """
 
+from alledge.review.desk import Desk, ReviewConflict, SignOffRefused, SlideSigned, Word, undo_of
 from alledge.review.labels import PERSON_LABELS, PersonLabel, check_label
 from alledge.review.opinions import Opinion, standing
 from alledge.review.reading import read_review
@@ -15,13 +16,19 @@ from alledge.review.reviewed import Amendment, ReviewedCell, SignOff, SlideRevie
 __all__ = [
     "PERSON_LABELS",
     "Amendment",
+    "Desk",
     "Opinion",
     "PersonLabel",
+    "ReviewConflict",
     "ReviewedCell",
     "SignOff",
+    "SignOffRefused",
     "SlideReview",
+    "SlideSigned",
     "Withdrawal",
+    "Word",
     "check_label",
     "read_review",
     "standing",
+    "undo_of",
 ]
