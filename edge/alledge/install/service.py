@@ -62,7 +62,7 @@ def install_service(target: Target, program: Path, *, start: bool = False) -> in
         write_whole(config, unit_text("alledge.toml").encode())
         config.chmod(0o644)
         target.tell(f"wrote {config}: name your camera and model there")
-    _ask(target, _AFTER_INSTALL if target.is_running else _into(target.root, _AFTER_INSTALL_ELSEWHERE))
+    _ask(target, _after_install() if target.is_running else _into(target.root, _AFTER_INSTALL_ELSEWHERE))
     if start and target.is_running:
         _ask(target, (("systemctl", "restart", UNIT),))
     return written
@@ -85,7 +85,7 @@ def uninstall_service(target: Target) -> int:
         file.unlink()
         target.tell(f"removed {file}")
     if ours and target.is_running:
-        _ask(target, _AFTER_REMOVAL)
+        _ask(target, (*_RELOAD, *_udev_commands(_RELOAD_RULES)))
     return len(ours)
 
 
@@ -93,23 +93,30 @@ _RELOAD: Final = (
     ("systemctl", "daemon-reload"),
     ("systemctl", "daemon-reexec"),  # system.conf.d, the hardware watchdog, is read by nothing less
     ("systemctl", "try-restart", "systemd-journald.service"),
-    ("udevadm", "control", "--reload"),
 )
-_AFTER_INSTALL: Final = (
+_RELOAD_RULES: Final = ("udevadm", "control", "--reload")
+_APPLY_RULES: Final = ("udevadm", "trigger", "--subsystem-match=dma_heap", "--subsystem-match=media")
+_UDEV: Final = _SYSTEM / "run/udev/control"
+_MAKE: Final = (
     ("systemd-sysusers", "/etc/sysusers.d/allscope.conf"),
     ("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/allscope.conf"),
-    *_RELOAD,
-    ("udevadm", "trigger", "--subsystem-match=dma_heap", "--subsystem-match=media"),
-    ("systemctl", "enable", UNIT),
 )
 _BEFORE_REMOVAL: Final = (("systemctl", "disable", "--now", UNIT),)
-_AFTER_REMOVAL: Final = _RELOAD
 _AFTER_INSTALL_ELSEWHERE: Final = (
     ("systemd-sysusers", "--root={root}"),
     ("systemd-tmpfiles", "--root={root}", "--create", "allscope.conf"),
     ("systemctl", "--root={root}", "enable", UNIT),
 )
 _BEFORE_REMOVAL_ELSEWHERE: Final = (("systemctl", "--root={root}", "disable", UNIT),)
+
+
+def _after_install() -> tuple[tuple[str, ...], ...]:
+    return (*_MAKE, *_RELOAD, *_udev_commands(_RELOAD_RULES, _APPLY_RULES), ("systemctl", "enable", UNIT))
+
+
+def _udev_commands(*commands: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """They need its daemon, which a container has not: rules are read at the next boot there."""
+    return commands if _UDEV.exists() else ()
 
 
 def _into(root: Path, commands: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
