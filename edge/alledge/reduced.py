@@ -40,16 +40,54 @@ def reduce_by(pixels: U8, illumination: Illumination, factor: int) -> Reduced:
     Raises:
         ValueError: the frame is smaller than one block.
     """
-    height, width = pixels.shape[0] // factor, pixels.shape[1] // factor
-    if height == 0 or width == 0:
-        raise ValueError(f"expected a frame of at least {factor} x {factor} pixels, got {pixels.shape}")
-    small = pixels[: height * factor, : width * factor]
-    left = factor
-    while left > 1:
-        # By halves where possible: OpenCV averages 2 x 2 blocks many times faster than others.
-        step = 2 if left % 2 == 0 else left
-        left //= step
-        size = (width * left, height * left)
-        small = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    offset = (factor - 1) / 2
-    return Reduced(illumination.normalise(small, offset, offset, float(factor)), factor)
+    return Halvings(pixels).reduce_by(illumination, factor)
+
+
+class Halvings:
+    """A frame and its averages over blocks of pixels, each made once, when somebody first asks for it.
+
+    Several stages look at the same frame at different sizes; a size is most cheaply made from the next
+    larger one. Does not outlive the memory that the frame lies in.
+    """
+
+    def __init__(self, pixels: U8) -> None:
+        self.pixels = pixels
+        self._made: dict[int, U8] = {1: pixels}
+
+    def by(self, factor: int) -> U8:
+        """Averages over blocks of factor x factor pixels, as the camera saw them; not to be written to.
+
+        Rows and columns beyond the last whole block are left out.
+
+        Raises:
+            ValueError: the frame is smaller than one block.
+        """
+        if min(self.pixels.shape[:2]) < factor:
+            shape = self.pixels.shape
+            raise ValueError(f"expected a frame of at least {factor} x {factor} pixels, got {shape}")
+        if factor not in self._made:
+            # By halves where possible: OpenCV averages 2 x 2 blocks many times faster than others.
+            step, power = (2, factor // 2) if _is_power_of_two(factor) else _odd_part(factor)
+            self._made[factor] = _average(self.by(power), step)
+        return self._made[factor]
+
+    def reduce_by(self, illumination: Illumination, factor: int) -> Reduced:
+        """The same with the lamp divided out; as `reduce_by`."""
+        offset = (factor - 1) / 2
+        return Reduced(illumination.normalise(self.by(factor), offset, offset, float(factor)), factor)
+
+
+def _is_power_of_two(factor: int) -> bool:
+    return factor & (factor - 1) == 0
+
+
+def _odd_part(factor: int) -> tuple[int, int]:
+    """A factor as (odd part, power of two)."""
+    power = factor & -factor
+    return factor // power, power
+
+
+def _average(pixels: U8, step: int) -> U8:
+    height, width = pixels.shape[0] // step, pixels.shape[1] // step
+    whole = pixels[: height * step, : width * step]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)

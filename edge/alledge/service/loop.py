@@ -18,6 +18,7 @@ from alledge.health import UNKNOWN_HEALTH, Health
 from alledge.images import encode_image
 from alledge.journal import FieldRecord, Journal
 from alledge.pipeline import FieldAnalysis
+from alledge.reduced import Halvings
 from alledge.service.camera_keeper import CameraKeeper
 from alledge.service.camera_port import CameraPort
 from alledge.service.control import Order, Request
@@ -30,6 +31,8 @@ from alledge.service.stillness import Stillness
 from alledge.service.troubles import News, Trouble, TroubleBoard
 from alledge.service.wall_watch import WallWatch
 from alledge.service.watchdog import Progress, reason_to_feed
+from alledge.service.window import NoView, View, Window
+from alledge.strict_json import Json
 from alledge.types import FieldResult, Frame, Verdict
 
 BAD_FRAMES_BEFORE_RESTART: Final = 3
@@ -70,6 +73,7 @@ class Ports:
     clock: Clock
     inbox: Inbox
     health: HealthReader = field(default=lambda: UNKNOWN_HEALTH)
+    view: View = field(default_factory=NoView)
 
 
 @dataclass(slots=True)
@@ -98,6 +102,7 @@ class Station:
         self._keep_pictures = keep_pictures
         self._guard = FrameGuard()
         self._stillness = Stillness()
+        self._window = Window(ports.view)
         self.store = ResultStore(ports.journal)
         self.ledger = Ledger()
         self.troubles = TroubleBoard()
@@ -234,17 +239,32 @@ class Station:
             return
         try:
             self.ledger.settle_older(claimed.sequence, DropReason.SUPERSEDED, self.store.waiting)
-            reason = self._reason_against(claimed) or self._analyse(claimed)
+            seen = Halvings(claimed.frame.pixels)
+            reason = self._reason_against(claimed, seen) or self._analyse(claimed, seen)
             if reason is not None:
                 self.ledger.settle_dropped(claimed.sequence, reason)
                 if reason in _EXCUSES:
                     self.progress = Progress(
                         self.progress.started_ns, self.progress.stored_ns, self._now(), reason.value
                     )
+            self._show(claimed, seen, reason)
         finally:
             self._ports.camera.release()
 
-    def _reason_against(self, claimed: Claimed) -> DropReason | None:
+    def _show(self, claimed: Claimed, seen: Halvings, reason: DropReason | None) -> None:
+        """Let whoever looks see the frame, and what became of it."""
+        now_ns = self._now()
+        exposed_ns = claimed.frame.sensor_timestamp_ns or claimed.asked_ns
+        about: dict[str, Json] = {
+            "sensor_age_ms": round((now_ns - exposed_ns) / 1e6, 1),
+            "is_stored": reason is None and claimed.sequence not in self.store.waiting,
+        }
+        what = self.troubles.what_of("frames", "classifier", "field")
+        if what:
+            about["what"] = what
+        self.troubles.set("view", self._window.show(claimed.sequence, seen, reason, about), now_ns)
+
+    def _reason_against(self, claimed: Claimed, seen: Halvings) -> DropReason | None:
         """Why a frame is not looked at, cheapest question first."""
         now_ns = self._now()
         objection = self._guard.object_to(claimed, now_ns)
@@ -261,9 +281,9 @@ class Station:
             return DropReason.PAUSED
         if self.store.is_full:
             return DropReason.STORAGE_FULL
-        return DropReason.UNCHANGED if self._stillness.is_unchanged(claimed.frame.pixels) else None
+        return DropReason.UNCHANGED if self._stillness.is_unchanged(seen) else None
 
-    def _analyse(self, claimed: Claimed) -> DropReason | None:
+    def _analyse(self, claimed: Claimed, seen: Halvings) -> DropReason | None:
         """Look at a field and hand its result to the store; gives why there is none."""
         try:
             analysis = self._ports.analyst.analyse(claimed.frame)
@@ -276,7 +296,8 @@ class Station:
         if not self._ports.camera.is_intact(claimed):
             self.troubles.set("frames", OVERWRITTEN, self._now())
             return DropReason.TORN
-        self._stillness.keep(claimed.frame.pixels)
+        self._stillness.keep(seen)
+        self._window.found(analysis.result, seen)
         self.troubles.set("classifier", None, self._now())
         self.troubles.set("field", _field_trouble(analysis.result), self._now())
         self._store(claimed, analysis)

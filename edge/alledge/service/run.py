@@ -31,6 +31,7 @@ from alledge.service.camera_process import CameraProcess
 from alledge.service.config import Config, keep_good_copy
 from alledge.service.control import ControlSocket
 from alledge.service.ledger import LedgerState
+from alledge.service.live_view import LIVE_VIEW_FILE, LiveViewWriter
 from alledge.service.loop import Ports, Station
 from alledge.service.sentinel import SentinelClassifier, self_test
 from alledge.service.slide_session import Analyst
@@ -96,7 +97,9 @@ def run_service(
             board = _Board()
             control = ControlSocket(runtime / "control.sock", lambda: board.status)
             held.callback(control.close)
-            ports = Ports(camera, keeper, analyst, journal, clock, control, read_health)
+            view = LiveViewWriter(runtime / LIVE_VIEW_FILE)
+            held.callback(view.close)
+            ports = Ports(camera, keeper, analyst, journal, clock, control, read_health, view)
             station = Station(ports, config.slide, keep_pictures=config.keep_pictures)
             station.troubles.set("config", config_trouble, clock.monotonic_ns())
             server = _Server(station, board, runtime / "status.json", config, model, clock)

@@ -7,12 +7,12 @@ is divided out, so that a flickering lamp is no movement.
 
 from typing import Final
 
-import cv2
 import numpy as np
 
-from alledge.types import F32, U8
+from alledge.reduced import Halvings
+from alledge.types import F32
 
-_HALVINGS: Final = 3  # blocks of 8 x 8: about a micrometre at 0.13 um a pixel
+_BLOCK_PX: Final = 8  # about a micrometre at 0.13 um a pixel
 _MOVED_LEVELS: Final = 6.0  # of 255: a shift of one pixel changes blocks on the rim of a cell by more
 _MOVED_FRACTION: Final = 0.002  # of the blocks; a red cell's rim alone covers more
 _DARKEST_MEAN: Final = 32.0  # below it the noise of a dark frame would be enlarged into movement
@@ -25,20 +25,20 @@ class Stillness:
         self._kept: F32 | None = None
         self._asked: F32 | None = None
 
-    def is_unchanged(self, pixels: U8) -> bool:
-        """Whether a frame, (H, W, 3) uint8, shows what the kept one shows."""
+    def is_unchanged(self, view: Halvings) -> bool:
+        """Whether a frame shows what the kept one shows."""
         if self._kept is None:
             self._asked = None
             return False
-        now = self._asked = _reduced(pixels)
+        now = self._asked = _reduced(view)
         if now.shape != self._kept.shape:
             return False
         moved = np.abs(now - self._kept).max(axis=2) > _MOVED_LEVELS
         return float(moved.mean()) < _MOVED_FRACTION
 
-    def keep(self, pixels: U8) -> None:
+    def keep(self, view: Halvings) -> None:
         """Take a frame, the one that was asked about last, as the one that was analysed."""
-        self._kept = _reduced(pixels) if self._asked is None else self._asked
+        self._kept = _reduced(view) if self._asked is None else self._asked
         self._asked = None
 
     def forget(self) -> None:
@@ -46,16 +46,9 @@ class Stillness:
         self._kept = None
 
 
-def _reduced(pixels: U8) -> F32:
+def _reduced(view: Halvings) -> F32:
     """(h, w, 3) float32 block averages, each colour brought to a mean of 128."""
-    blocks = pixels
-    for _ in range(_HALVINGS):  # OpenCV averages 2 x 2 blocks many times faster than others
-        height, width = blocks.shape[0] // 2 * 2, blocks.shape[1] // 2 * 2
-        if min(height, width) < 2:
-            break
-        size = (width // 2, height // 2)
-        halved = cv2.resize(blocks[:height, :width], size, interpolation=cv2.INTER_AREA)
-        blocks = np.asarray(halved, dtype=np.uint8)
-    small = blocks.astype(np.float32)
+    side = min(view.pixels.shape[:2])
+    small = view.by(min(_BLOCK_PX, 1 << (side.bit_length() - 1))).astype(np.float32)
     mean = np.maximum(small.mean(axis=(0, 1)), _DARKEST_MEAN)
     return np.asarray(small * np.float32(128.0) / mean, dtype=np.float32)

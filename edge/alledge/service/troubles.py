@@ -65,6 +65,10 @@ class TroubleBoard:
         """The code of the first of these parts that is in trouble, "" when none is."""
         return next((self._active[part][0].code for part in parts if part in self._active), "")
 
+    def what_of(self, *parts: str) -> str:
+        """What is wrong with the first of these parts that is in trouble, "" when none is."""
+        return next((self._active[part][0].what for part in parts if part in self._active), "")
+
     def take_news(self) -> tuple[News, ...]:
         """News since the last call, oldest first; the newest 256 of them."""
         news, self._news = tuple(self._news), []
