@@ -133,6 +133,8 @@ def _read_latest(handle: int, after: int) -> LiveView | None:
         if len(head) < _HEAD.size or not head.startswith(_MAGIC):
             return None
         _, turn = _HEAD.unpack(head)
+        if turn == 0:
+            return None  # begun, and nothing shown yet
         slot = os.pread(handle, _SLOT.size, _slot_at(turn))
         if len(slot) < _SLOT.size:
             return None

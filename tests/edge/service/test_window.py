@@ -1,7 +1,7 @@
 """What whoever looks is shown: every frame, with its boxes, or with the reason for none."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -73,10 +73,17 @@ def world_with_view(plan: FaultPlan, still: int = 1) -> tuple[World, Seen]:
     return world, seen
 
 
+def step_until(world: World, true: Callable[[], object]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        world.step()
+    raise AssertionError("not within 200 steps")
+
+
 def test_the_service_shows_analysed_and_unchanged_fields_with_age_and_words() -> None:
     world, seen = world_with_view(FaultPlan(), still=3)
-    while len(seen.shown) < 9:
-        world.step()
+    step_until(world, lambda: len(seen.shown) >= 9)
     states = [told["state"] for _, _, told in seen.shown]
     assert set(states) == {"analysed", "unchanged"}
     for sequence, pixels, told in seen.shown:
@@ -87,12 +94,10 @@ def test_the_service_shows_analysed_and_unchanged_fields_with_age_and_words() ->
 
 
 def test_the_service_shows_what_it_refuses_and_says_why() -> None:
-    world, seen = world_with_view(replace(FaultPlan(), camera="defocus"))
-    while len(seen.shown) < 3:
-        world.step()
+    world, seen = world_with_view(FaultPlan(camera="defocused"))
+    step_until(world, lambda: len(seen.shown) >= 3)
     world.is_on = True
-    while seen.shown[-1][2]["verdict"] == "ok":
-        world.step()
+    step_until(world, lambda: seen.shown[-1][2]["verdict"] != "ok")
     told = seen.shown[-1][2]
     assert told["verdict"] == "out of focus"
     assert "fine focus" in str(told["advice"])
