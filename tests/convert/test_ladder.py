@@ -61,30 +61,32 @@ def test_the_input_goes_in_as_grey_levels_whatever_the_patches_hold(subject: Sub
     assert source.zero_point == 230  # plasma, which the network takes for nothing
 
 
-def test_layers_in_16x8_keep_what_int8_loses_between_them_and_every_wide_tensor_is_named(
-    subject: Subject,
+def test_layers_in_16x8_keep_what_int8_loses_behind_a_loud_channel_and_every_wide_tensor_is_named(
+    tmp_path: Path,
 ) -> None:
+    subject = Subject(hostile.hostile_run(tmp_path / "run", hostile.one_channel_shouts_late), 0)
     chosen = subject.plain_set()
-    extremes = subject.extremes(subject.equalised, chosen.patches)
-    graph = read_graph(subject.equalised.file)
+    extremes = subject.extremes(subject.plain, chosen.patches)
+    graph = read_graph(subject.plain.file)
     convolutions = [place for place, one in enumerate(graph.operations) if one.name == "CONV_2D"]
     span = range(convolutions[0], convolutions[2] + 1)
-    narrow = quantise(subject.equalised, chosen, extremes)
+    narrow = quantise(subject.plain, chosen, extremes)
     wide = quantise(
-        subject.equalised,
+        subject.plain,
         chosen,
         extremes,
         wide=dict.fromkeys(span, "16x8"),
         reasons={place: (f"layer {place}", "for the test") for place in span},
     )
-    expected = logits(subject, subject.equalised)
+    expected = logits(subject, subject.plain)
     errors = []
     for made in (narrow, wide):
         require_only_named(read_graph(made.flatbuffer), made.named, "made.tflite")
         answered = ask_isolated(made.flatbuffer, subject.patches[:20], "reference")
         real = dequantise(answered, read_graph(made.flatbuffer).outputs[0])
         errors.append(float(np.abs(real - expected).mean()))
-    assert errors[1] < errors[0]
+    # Channels of like size would not show it: there int8 weights, which 16x8 keeps, round away as much.
+    assert errors[1] < errors[0] / 3
     assert [one.layer for one in wide.named] == [f"layer {place}" for place in span]
     assert {one.precision for one in wide.named} == {"16x8"}
 
