@@ -6,6 +6,7 @@ from alledge.commands.calibrate import calibrate
 from alledge.commands.doctor import doctor
 from alledge.commands.export import export
 from alledge.commands.install_service import install_service, uninstall_service
+from alledge.commands.page import page
 from alledge.commands.run import run, tell
 from alledge.commands.scan import scan
 from alledge.commands.snap import snap
@@ -18,6 +19,7 @@ for command in (
     calibrate,
     run,
     tell,
+    page,
     export,
     verify_log,
     install_service,
