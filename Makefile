@@ -18,7 +18,7 @@ test: test-oldest
 endif
 
 test: $(VENV)/ready
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist loadfile)
 
 test-oldest: $(OLDEST)/ready
 	$(OLDEST)/bin/python -m pytest -q tests/edge
