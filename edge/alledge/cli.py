@@ -7,6 +7,7 @@ from alledge.commands.doctor import doctor
 from alledge.commands.export import export
 from alledge.commands.install_service import install_service, uninstall_service
 from alledge.commands.page import page
+from alledge.commands.report import report
 from alledge.commands.run import run, tell
 from alledge.commands.scan import scan
 from alledge.commands.snap import snap
@@ -20,6 +21,7 @@ for command in (
     run,
     tell,
     page,
+    report,
     export,
     verify_log,
     install_service,

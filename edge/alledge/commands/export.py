@@ -1,5 +1,6 @@
-"""`alledge export`: a slide of the journal as JSON Lines, for scripts and other programs."""
+"""`alledge export`: a slide of the journal for scripts, other programs, other systems, and for fitting."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,14 +8,49 @@ import typer
 
 from alledge import RESEARCH_USE_ONLY
 from alledge.commands.options import DEFAULT_DATA, DataOption
+from alledge.commands.report import CardOption
+
+
+class ExportFormat(StrEnum):
+    """What a slide can be written as."""
+
+    JSONL = "jsonl"
+    JSON = "json"
+    CSV = "csv"
+    FHIR = "fhir"
+    PATCHES = "patches"
 
 
 def export(
-    slide: Annotated[int, typer.Argument(help="Number of the slide.", min=1)],
-    out: Annotated[Path, typer.Option(help="The file to write, one field a line (JSON Lines).")],
+    slide: Annotated[list[int], typer.Argument(help="Number of the slide; several for patches.", min=1)],
+    out: Annotated[Path, typer.Option(help="The file to write; the folder for patches.")],
     data: DataOption = DEFAULT_DATA,
+    form: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            help="jsonl: every field. json: the report. csv: every cell. fhir: an R4 Bundle. "
+            "patches: cells that persons judged, for `alltrain fit`.",
+        ),
+    ] = ExportFormat.JSONL,
+    model: CardOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Patches: the model's own calls as well.")] = False,
 ) -> None:
-    """Writes every field of a slide, as the journal has it."""
+    """Writes a slide as the journal has it, or as its report tells it."""
+    if form is ExportFormat.PATCHES:
+        told = _patches(slide, out, data, model, every=every)
+    elif len(slide) > 1:
+        raise typer.BadParameter("one slide at a time, but for patches", param_hint="SLIDE")
+    elif form is ExportFormat.JSONL:
+        told = _fields(slide[0], out, data)
+    else:
+        told = _report(slide[0], out, data, model, form)
+    typer.echo(f"{told} -> {out}")
+    typer.echo(RESEARCH_USE_ONLY)
+
+
+def _fields(slide: int, out: Path, data: Path) -> str:
+    """Every field of a slide, one a line, as the journal has it."""
     from alledge.durable import write_whole
     from alledge.journal.export import slide_lines
     from alledge.journal.reading import JournalReader
@@ -23,5 +59,37 @@ def export(
     with JournalReader(data / JOURNAL_NAME) as reader:
         lines = [f"{line}\n" for line in slide_lines(reader, slide)]
     write_whole(out, "".join(lines).encode())
-    typer.echo(f"{len(lines)} fields of slide {slide} -> {out}")
-    typer.echo(RESEARCH_USE_ONLY)
+    return f"{len(lines)} fields of slide {slide}"
+
+
+def _report(slide: int, out: Path, data: Path, model: list[Path] | None, form: ExportFormat) -> str:
+    from alledge.durable import write_whole
+    from alledge.journal.reading import JournalReader
+    from alledge.journal.store import JOURNAL_NAME
+    from alledge.report.building import slide_report
+    from alledge.report.evidence import find_evidence
+    from alledge.report.making import make
+    from alledge.strings import Strings
+
+    with JournalReader(data / JOURNAL_NAME) as reader:
+        evidence = find_evidence(reader, data, model or [data / "model.tflite"])
+        told = slide_report(reader, slide, evidence)
+    write_whole(out, make(told, form.value, Strings.load("en")))
+    return f"{told.n_cells} cells of slide {slide}"
+
+
+def _patches(slides: list[int], out: Path, data: Path, model: list[Path] | None, *, every: bool) -> str:
+    """A folder that `alltrain fit` reads; the group of each patch is its slide."""
+    from alledge.durable import write_folder_whole
+    from alledge.journal.reading import JournalReader
+    from alledge.journal.store import JOURNAL_NAME
+    from alledge.report.evidence import find_evidence
+    from alledge.report.patch_folder import MARKER, judged_patches, write_patch_folder
+
+    with JournalReader(data / JOURNAL_NAME) as reader:
+        cards = find_evidence(reader, data, model or [data / "model.tflite"]).cards.values()
+        patches = list(judged_patches(reader, dict.fromkeys(slides), judged_only=not every))
+    positive = {label for card in cards for label in card.positive_labels}
+    with write_folder_whole(out, MARKER) as folder:
+        write_patch_folder(folder, patches, positive, judged_only=not every)
+    return f"{len(patches)} patches of {len(set(slides))} slides"

@@ -5,6 +5,7 @@ HTML, PDF, JSON, CSV and FHIR are made from this and from nothing else, so they 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from alledge.calibration import ScaleSource
 from alledge.card import Card
@@ -13,7 +14,11 @@ from alledge.differential import Differential, Share
 from alledge.journal import Head, StoredField
 from alledge.journal.reading import SlideSummary
 from alledge.review import Amendment, ReviewedCell, SignOff, Withdrawal
+from alledge.strings import Strings
 from alledge.types import PixelSizeSource, Verdict
+
+RESEARCH_WORDS: Final = Strings.load("en")["research-use-only"]
+"""What every file made for a program says of its use, in English whatever the language of the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +181,8 @@ class SlideReport:
 
     as_of: the last event that concerns the slide, its number and hash. as_of_wall: when that was.
     journal_id: of the journal, random, made when it began.
-    counts: by label, the card's labels first. told: with intervals; None without a card or without cells.
+    cells: every counted cell. counts: by label, the card's labels first.
+    told: with intervals; None without a card or without cells.
     amended: the same with what was found after the signature; None without amendments.
     n_excluded: found by the machine, and no cell by a person's word. n_open: cells that wait.
     amended_cells: those that amendments speak of. target: cells that make the differential complete.
@@ -187,9 +193,9 @@ class SlideReport:
     as_of: Head
     as_of_wall: WallTime
     counts: tuple[LabelCount, ...]
+    cells: tuple[ReviewedCell, ...]
     told: Differential | None
     amended: Differential | None
-    n_cells: int
     n_excluded: int
     n_open: int
     classes: tuple[ClassCells, ...]
@@ -204,6 +210,11 @@ class SlideReport:
     withdrawals: tuple[Withdrawal, ...]
     amendments: tuple[Amendment, ...]
     target: int
+
+    @property
+    def n_cells(self) -> int:
+        """Cells counted, those that wait and those that are no cells included."""
+        return len(self.cells)
 
     @property
     def n_called(self) -> int:

@@ -31,7 +31,7 @@ from alledge.report.pdf_table import draw_table
 
 _GREY: Final = 70
 _BLUE: Final = (157, 183, 213)
-_ORANGE: Final = (163, 71, 0)
+_ORANGE: Final = (224, 138, 60)
 _TONES: Final[Mapping[Tone, tuple[tuple[int, int, int], tuple[int, int, int]]]] = {
     Tone.DONE: ((29, 107, 58), (240, 248, 242)),
     Tone.OPEN: ((138, 90, 0), (255, 248, 232)),
@@ -39,7 +39,7 @@ _TONES: Final[Mapping[Tone, tuple[tuple[int, int, int], tuple[int, int, int]]]] 
 }
 _PATCH_MM: Final = 18.0
 _PATCH_GAP_MM: Final = 2.25
-_FIELD_MM: Final = 88.0
+_FIELD_MM: Final = 70.0
 _BAR_MM: Final = 6.0
 _AXIS_MM: Final = (42.0, 115.0)  # where the chart's axis begins, from the margin, and how long it is
 

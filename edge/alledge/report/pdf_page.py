@@ -10,6 +10,7 @@ from alledge.report.latin import is_latin, to_latin
 
 MARGIN_MM: Final = 15.0
 _FOOT_MM: Final = 16.0
+_PAGE_MM: Final = 22.0
 _GREY: Final = 70
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -85,7 +86,10 @@ class Pages(FPDF):
         self.cell(self.epw / 2, 5, self.latin(self._document.footnote))
         self.set_font("Helvetica", "", 8)
         words = self._document.page_words.format(page=self.page_no(), pages="{nb}")
-        self.cell(self.epw / 2, 5, self.latin(words), align="R")
+        self.set_x(
+            self.w - self.r_margin - _PAGE_MM
+        )  # not set flush right: fpdf2 counts "{nb}", not the number
+        self.cell(_PAGE_MM, 5, self.latin(words))
 
 
 def _date(unix_s: float | None) -> datetime:

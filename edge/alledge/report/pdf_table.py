@@ -65,7 +65,8 @@ def _row(
     if table.pictures_title is not None:
         draw_patch(pages, row.patch_png, "-", pages.l_margin, y + 0.5, _PATCH_MM)
         pages.set_font("Helvetica", "", _SIZE_PT)
-    _texts(pages, table.columns, lines, widths, pages.l_margin + _indent(table), y + 0.7)
+    top = y + (height - max(len(each) for each in lines) * _LINE_MM) / 2
+    _texts(pages, table.columns, lines, widths, pages.l_margin + _indent(table), top)
     _rule(pages, y + height, 0.15, 200)
 
 
