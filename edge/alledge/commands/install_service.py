@@ -16,16 +16,21 @@ def install_service(
     program: Annotated[
         Path | None, typer.Option(help="The `alledge` to start; this one where not given.")
     ] = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Serve the page as well, to this machine only.")
+    ] = False,
     start: Annotated[bool, typer.Option("--start", help="Start the service at once.")] = False,
 ) -> None:
     """Makes this machine an appliance: `alledge run` starts at boot and is watched. Needs sudo."""
     from alledge.install import install_service as install
     from alledge.install.service import Target
 
-    written = install(Target(root=root.resolve(), tell=typer.echo), program or _this_program(), start=start)
+    target = Target(root=root.resolve(), tell=typer.echo)
+    written = install(target, program or _this_program(), page=page, start=start)
     typer.echo(f"{written} files written." if written else "Everything was in place already.")
     if not start:
-        typer.echo("Start it with `sudo systemctl start alledge`; `alledge doctor` says what is missing.")
+        units = "alledge alledge-page" if page else "alledge"
+        typer.echo(f"Start it with `sudo systemctl start {units}`; `alledge doctor` says what is missing.")
 
 
 def uninstall_service(root: RootOption = Path("/")) -> None:

@@ -12,7 +12,16 @@ from typing import Final
 
 from alledge.durable import make_folder, write_whole
 from alledge.errors import CommandFailed, PathUnusable, RootNeeded
-from alledge.install.files import CONFIG, TARGETS, UNIT, check_program, is_ours, service_files, unit_text
+from alledge.install.files import (
+    CONFIG,
+    PAGE_UNIT,
+    TARGETS,
+    UNIT,
+    check_program,
+    is_ours,
+    service_files,
+    unit_text,
+)
 from alledge.programs import Runner, run_program
 
 _LIMIT_S: Final = 60.0
@@ -36,12 +45,13 @@ class Target:
         return self.root == _SYSTEM
 
 
-def install_service(target: Target, program: Path, *, start: bool = False) -> int:
+def install_service(target: Target, program: Path, *, page: bool = False, start: bool = False) -> int:
     """Installs and enables the service; gives the number of files that were written.
 
     Args:
         target: the system.
         program: absolute path of `alledge` within it.
+        page: enable the page as well; its unit is there in any case.
         start: start the service at once, or again where it runs.
 
     Raises:
@@ -62,9 +72,10 @@ def install_service(target: Target, program: Path, *, start: bool = False) -> in
         write_whole(config, unit_text("alledge.toml").encode())
         config.chmod(0o644)
         target.tell(f"wrote {config}: name your camera and model there")
-    _ask(target, _after_install() if target.is_running else _into(target.root, _AFTER_INSTALL_ELSEWHERE))
+    units = (UNIT, PAGE_UNIT) if page else (UNIT,)
+    _ask(target, _after_install(target, units))
     if start and target.is_running:
-        _ask(target, (("systemctl", "restart", UNIT),))
+        _ask(target, (("systemctl", "restart", *units),))
     return written
 
 
@@ -78,9 +89,7 @@ def uninstall_service(target: Target) -> int:
     """
     _root_only(target)
     ours = [file for place in TARGETS.values() if is_ours(file := target.root / place)]
-    unit = target.root / TARGETS[UNIT]
-    if unit in ours:
-        _ask(target, _BEFORE_REMOVAL if target.is_running else _into(target.root, _BEFORE_REMOVAL_ELSEWHERE))
+    _ask(target, _before_removal(target, [u for u in (UNIT, PAGE_UNIT) if target.root / TARGETS[u] in ours]))
     for file in ours:
         file.unlink()
         target.tell(f"removed {file}")
@@ -101,17 +110,25 @@ _MAKE: Final = (
     ("systemd-sysusers", "/etc/sysusers.d/allscope.conf"),
     ("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/allscope.conf"),
 )
-_BEFORE_REMOVAL: Final = (("systemctl", "disable", "--now", UNIT),)
-_AFTER_INSTALL_ELSEWHERE: Final = (
+_MAKE_ELSEWHERE: Final = (
     ("systemd-sysusers", "--root={root}"),
     ("systemd-tmpfiles", "--root={root}", "--create", "allscope.conf"),
-    ("systemctl", "--root={root}", "enable", UNIT),
 )
-_BEFORE_REMOVAL_ELSEWHERE: Final = (("systemctl", "--root={root}", "disable", UNIT),)
 
 
-def _after_install() -> tuple[tuple[str, ...], ...]:
-    return (*_MAKE, *_RELOAD, *_udev_commands(_RELOAD_RULES, _APPLY_RULES), ("systemctl", "enable", UNIT))
+def _after_install(target: Target, units: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    if target.is_running:
+        rules = _udev_commands(_RELOAD_RULES, _APPLY_RULES)
+        return (*_MAKE, *_RELOAD, *rules, ("systemctl", "enable", *units))
+    return _into(target.root, (*_MAKE_ELSEWHERE, ("systemctl", "--root={root}", "enable", *units)))
+
+
+def _before_removal(target: Target, units: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    if not units:
+        return ()
+    if target.is_running:
+        return (("systemctl", "disable", "--now", *units),)
+    return _into(target.root, (("systemctl", "--root={root}", "disable", *units),))
 
 
 def _udev_commands(*commands: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

@@ -54,6 +54,15 @@ def test_every_file_comes_to_its_place_under_our_mark_and_the_service_is_enabled
     assert all(f"--root={target.root}" in command for command in systemd.asked)
 
 
+def test_the_page_is_enabled_where_asked_for_and_disabled_with_the_rest(
+    target: Target, systemd: FakeSystemd
+) -> None:
+    install_service(target, PROGRAM, page=True)
+    assert systemd.asked[-1].endswith("enable alledge.service alledge-page.service")
+    uninstall_service(target)
+    assert systemd.asked[-1].endswith("disable alledge.service alledge-page.service")
+
+
 def test_the_unit_starts_the_program_that_installed_it(target: Target) -> None:
     install_service(target, Path("/srv/venv/bin/alledge"))
     assert "\nExecStart=/srv/venv/bin/alledge run\n" in (target.root / UNIT).read_text()
