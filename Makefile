@@ -21,7 +21,7 @@ test: $(VENV)/ready
 	$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist loadfile)
 
 test-oldest: $(OLDEST)/ready
-	$(OLDEST)/bin/python -m pytest -q tests/edge
+	$(OLDEST)/bin/python -m pytest -q tests/edge --ignore tests/edge/page --ignore tests/edge/report
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -42,7 +42,7 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The oldest versions that we support, and both TFLite runtimes: the device's tests run there again.
+# The oldest versions that we support, and both TFLite runtimes: the tests of what counts cells run there again.
 # tflite-runtime has wheels up to Python 3.11 only; on a newer Python this part is left out, and says so.
 $(OLDEST)/ready: requirements/oldest.txt pyproject.toml
 	@$(PYTHON) -m venv $(OLDEST)
