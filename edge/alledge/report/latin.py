@@ -17,13 +17,14 @@ _UNPRINTED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 def to_latin(text: str) -> str:
     """The same text in Latin-1, with [U+XXXX] for what it lacks or what cannot be printed."""
-    composed = unicodedata.normalize("NFC", text).translate(_PLAIN)
-    return "".join(character if _has(character) else f"[U+{ord(character):04X}]" for character in composed)
+    return "".join(
+        character if _has(character) else f"[U+{ord(character):04X}]" for character in _composed(text)
+    )
 
 
 def is_latin(text: str) -> bool:
     """Whether the text is shown as it is."""
-    return "[U+" not in to_latin(text) or "[U+" in text
+    return all(_has(character) for character in _composed(text))
 
 
 def visible(text: str) -> str:
@@ -35,6 +36,10 @@ def visible(text: str) -> str:
         f"[U+{ord(character):04X}]" if unicodedata.category(character) in _UNPRINTED else character
         for character in text
     )
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text).translate(_PLAIN)
 
 
 def _has(character: str) -> bool:
