@@ -93,6 +93,12 @@ def reviewed_slide(
     return slide_id, fields
 
 
+def amendment(slide_id: int, field_id: int, label: str, reason: str) -> dict[str, Json]:
+    """The body of an amendment of a field's first cell."""
+    place: dict[str, Json] = {"slide_id": slide_id, "field_id": field_id, "position": 0}
+    return {**place, "label": label, "who": "Dr B", "reason": reason}
+
+
 @contextmanager
 def a_journal(folder: Path) -> Iterator[SqliteJournal]:
     journal = new_journal(folder)

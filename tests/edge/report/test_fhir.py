@@ -12,8 +12,7 @@ from fhir.resources.R4B.bundle import Bundle
 
 from alledge.report.contents import SlideReport
 from alledge.report.fhir import fhir_bundle, report_to_fhir
-from alledge.strict_json import Json
-from tests.edge.report.made import a_journal, report_of, reviewed_slide, say, wall
+from tests.edge.report.made import a_journal, amendment, report_of, reviewed_slide, say, wall
 
 UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -131,8 +130,7 @@ def test_the_status_follows_the_signature_and_its_amendments(tmp_path: Path) -> 
         signed = report_of(journal, slide_id)
         assert status(signed) == {"final"}
         assert resources(signed, "DiagnosticReport")[0]["resultsInterpreter"] == [{"display": "Dr A"}]
-        body: dict[str, Json] = {"slide_id": slide_id, "field_id": fields[0], "position": 0, "label": "normal", "who": "Dr B",
-                "reason": "r"}  # fmt: skip
+        body = amendment(slide_id, fields[0], "normal", "r")
         journal.append_event("amendment", body, wall(31))
         amended = report_of(journal, slide_id)
         assert status(amended) == {"amended"}

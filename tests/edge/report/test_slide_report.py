@@ -16,10 +16,18 @@ from alledge.report.contents import SlideReport
 from alledge.report.evidence import MODEL_LOADED, Evidence, find_evidence, model_event
 from alledge.report.tally import spread
 from alledge.review import read_review
-from alledge.strict_json import Json
 from alledge.types import Verdict
 from tests.edge.journal.made import MODEL, patch_of
-from tests.edge.report.made import a_journal, card, counted_slide, report_of, reviewed_slide, say, wall
+from tests.edge.report.made import (
+    a_journal,
+    amendment,
+    card,
+    counted_slide,
+    report_of,
+    reviewed_slide,
+    say,
+    wall,
+)
 
 
 def counts_of(report: SlideReport) -> dict[str, tuple[int, int, int]]:
@@ -156,8 +164,7 @@ def test_an_amendment_leaves_the_signed_counts_and_tells_its_effect(tmp_path: Pa
         slide_id, fields = reviewed_slide(journal)
         journal.append_event("sign-off", {"slide_id": slide_id, "who": "Dr A"}, wall(30))
         signed = report_of(journal, slide_id)
-        body: dict[str, Json] = {"slide_id": slide_id, "field_id": fields[0], "position": 0, "label": "normal", "who": "Dr B",
-                "reason": "second look"}  # fmt: skip
+        body = amendment(slide_id, fields[0], "normal", "second look")
         journal.append_event("amendment", body, wall(40))
         amended = report_of(journal, slide_id)
     assert signed.signed is not None
