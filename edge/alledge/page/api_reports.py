@@ -4,12 +4,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from alledge.page.api_slides import Slide
-from alledge.page.people import PROBLEMS, Person, Room
+from alledge.page.people import PROBLEM_PAGES, Person, Room
 from alledge.page.reports import FORMATS, ReportFormat, make, report_policy
 from alledge.page.views import strings_of
 from alledge.review.history import REPORT_VIEWED
 
-router = APIRouter(tags=["reports"], responses=PROBLEMS)
+router = APIRouter(tags=["reports"], responses=PROBLEM_PAGES)
 
 
 @router.get(

@@ -15,6 +15,11 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 """Answers that any address may give instead; for OpenAPI."""
 
+PROBLEM_PAGES: Final[dict[int | str, dict[str, Any]]] = {
+    status: {**told, "content": {**told["content"], "text/html": {}}} for status, told in PROBLEMS.items()
+} | {303: {"description": "Nobody is signed in; to the entrance."}}
+"""The same where a person looks: a problem is told as a page."""
+
 
 def workroom_of(request: Request) -> Workroom:
     """What all requests share."""

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from alledge.errors import InputError
 from alledge.page.app import create_app
-from alledge.page.bounded import MOST_HEAD_BYTES, BoundedProtocol
+from alledge.page.bounded import MOST_CONNECTIONS, MOST_HEAD_BYTES, BoundedProtocol
 from alledge.page.keys import Keys, fresh_keys, load_keys
 from alledge.page.settings import PageSettings
 from alledge.service.live_view import LIVE_VIEW_FILE, LiveViewReader
@@ -83,12 +83,13 @@ def introduction(settings: PageSettings, keys: Keys) -> list[str]:
 
 
 def listen(settings: PageSettings) -> socket.socket:
-    """A bound socket. Raises AddressUnusable."""
+    """A socket that takes connections already. Raises AddressUnusable."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host.strip("[]"), settings.port))
+        listener.listen(MOST_CONNECTIONS)
     except OSError as error:
         listener.close()
         raise AddressUnusable(

@@ -47,8 +47,12 @@ class Strings(Mapping[str, str]):
         return len(self.texts)
 
     def fill(self, name: str, **values: object) -> str:
-        """The string with its blanks, such as `{n}`, filled in. Raises KeyError for a blank left empty."""
-        return self.texts[name].format_map(values)
+        """The string with its blanks, such as `{n}`, filled in. Raises KeyError for a blank left empty.
+
+        For n = 1 the string `NAME-one` is taken, where there is one.
+        """
+        one = self.texts.get(f"{name}-one") if values.get("n") == 1 else None
+        return (one or self.texts[name]).format_map(values)
 
     def one_of(self, group: str, word: str) -> str:
         """The string of a word that the software uses, such as a verdict or a label; the word itself if none.

@@ -3,9 +3,9 @@
 const language = document.documentElement.lang;
 const strings = (await import(`./strings-${language}.js`)).default;
 
-/** The string of a name, its blanks filled in. */
+/** The string of a name, its blanks filled in; for n = 1 the one that says so, where there is one. */
 export function t(name, values = {}) {
-  const text = strings[name];
+  const text = (values.n === 1 && strings[`${name}-one`]) || strings[name];
   if (text === undefined) throw new Error(`no string ${name}`);
   return text.replace(/\{(\w+)\}/g, (_, blank) => values[blank]);
 }

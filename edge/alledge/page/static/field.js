@@ -17,8 +17,14 @@ export function drawField(canvas, picture, told, positive, showsBoxes) {
   // What is one pixel on the screen is more in the picture when it is shown reduced.
   const shown = Math.min(canvas.clientWidth / canvas.width, canvas.clientHeight / canvas.height) || 1;
   const unit = Math.max(1, 1 / shown);
-  if (showsBoxes) for (const cell of told.cells ?? []) drawCell(pen, cell, positive, unit);
+  if (showsBoxes) drawCells(pen, told.cells ?? [], positive, unit);
   if (told.pixel_um) drawScaleBar(pen, canvas, told.pixel_um, unit);
+}
+
+function drawCells(pen, cells, positive, unit) {
+  const taken = cells.map((cell) => cell.box);
+  for (const cell of cells) drawBox(pen, cell, look(cell, positive), unit);
+  for (const cell of cells) if (cell.label !== null) drawName(pen, cell, look(cell, positive), taken, unit);
 }
 
 function look(cell, positive) {
@@ -28,29 +34,43 @@ function look(cell, positive) {
   return { colour: colour("other"), width: 2, mark: "" };
 }
 
-function drawCell(pen, cell, positive, unit) {
+function drawBox(pen, cell, style, unit) {
   const [x0, y0, x1, y1] = cell.box;
-  const style = look(cell, positive);
   pen.strokeStyle = style.colour;
   pen.lineWidth = style.width * unit;
   pen.setLineDash((style.dash ?? []).map((length) => length * unit));
   pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
   pen.setLineDash([]);
-  if (cell.label !== null) {
-    write(pen, `${style.mark}${labelText(cell.label)} ${wholePercent(cell.p[cell.label])}`, x0, y0, style.colour, unit);
-  }
 }
 
-function write(pen, text, x, y, ground, unit) {
-  pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
-  const width = pen.measureText(text).width + 8 * unit;
+const meet = ([ax0, ay0, ax1, ay1], [bx0, by0, bx1, by1]) => ax0 < bx1 && bx0 < ax1 && ay0 < by1 && by0 < ay1;
+
+/** A name lies where it hides no cell and no other name; where cells crowd, only a letter in the corner. */
+function drawName(pen, cell, style, taken, unit) {
+  const [x0, y0, , y1] = cell.box;
   const height = 18 * unit;
-  const left = Math.max(0, Math.min(x, pen.canvas.width - width));
-  const top = Math.max(0, y - height);
+  pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
+  const name = `${style.mark}${labelText(cell.label)}`;
+  for (const text of [`${name} ${wholePercent(cell.p[cell.label])}`, name]) {
+    const width = pen.measureText(text).width + 8 * unit;
+    const left = Math.max(0, Math.min(x0, pen.canvas.width - width));
+    for (const top of [y0 - height, y1]) {
+      const area = [left, top, left + width, top + height];
+      const isFree = top >= 0 && area[3] <= pen.canvas.height && !taken.some((other) => meet(area, other));
+      if (isFree) return write(pen, text, area, style.colour, unit, taken);
+    }
+  }
+  const letter = style.mark.trim() || labelText(cell.label)[0].toUpperCase();
+  const width = pen.measureText(letter).width + 8 * unit;
+  return write(pen, letter, [x0, y0, x0 + width, y0 + height], style.colour, unit, taken);
+}
+
+function write(pen, text, area, ground, unit, taken) {
   pen.fillStyle = ground;
-  pen.fillRect(left, top, width, height);
+  pen.fillRect(area[0], area[1], area[2] - area[0], area[3] - area[1]);
   pen.fillStyle = "#101418";
-  pen.fillText(text, left + 4 * unit, top + 13.5 * unit);
+  pen.fillText(text, area[0] + 4 * unit, area[1] + 13.5 * unit);
+  taken.push(area);
 }
 
 function drawScaleBar(pen, canvas, pixelUm, unit) {
