@@ -143,8 +143,8 @@ def test_a_model_is_fitted_on_the_very_pixels_that_the_device_saw(
 ) -> None:
     data, slides = device
     run = data / "run"
-    fit = ["alltrain", "fit", exported, "--out", run, "--folds", 2, "--epochs", 1, "--no-rehearse"]
-    run_command(*fit).must_succeed()
+    options = ("--folds", 2, "--epochs", 1, "--no-rehearse")
+    run_command("alltrain", "fit", exported, "--out", run, *options).must_succeed()
     with JournalReader(data / "journal.sqlite3") as reader:
         judged = [
             (slide, cell, decode_patch(reader.picture(cell.field_id, cell.position) or b""))
