@@ -27,6 +27,8 @@ SIGN_OFF: Final = "sign-off"
 """A person signed an ended slide off, body {"slide_id", ...}: a quota may remove its pictures."""
 SIGN_OFF_WITHDRAWN: Final = "sign-off-withdrawn"
 """The opposite, body {"slide_id", ...}."""
+WITHDRAWN: Final = "cells-withdrawn"
+"""Cells counted twice until two regions of a slide met, body {"slide_id", "cells": [[cell, stays], ...]}."""
 
 
 def project(connection: sqlite3.Connection, event: Event) -> None:
@@ -103,6 +105,17 @@ def _sign_off_withdrawn(connection: sqlite3.Connection, _number: int, body: Mapp
     _one_row(done, f"a signed-off slide {body.get('slide_id')}")
 
 
+def _withdrawn(connection: sqlite3.Connection, _number: int, body: Mapping[str, Json]) -> None:
+    """The sightings of a withdrawn cell become sightings of the one that stays; it is counted no more."""
+    slide_id, pairs = body.get("slide_id"), body.get("cells")
+    if connection.execute("SELECT 1 FROM slides WHERE slide_id = ?", (slide_id,)).fetchone() is None:
+        raise _unusable(f"a slide {slide_id}")
+    assert isinstance(pairs, list)
+    sql = "UPDATE cells SET cell_id = ?, is_new = 0 WHERE slide_id = ? AND cell_id = ?"
+    rows = [(pair[1], slide_id, pair[0]) for pair in pairs if isinstance(pair, list)]
+    connection.executemany(sql, rows)
+
+
 def _one_row(done: sqlite3.Cursor, what: str) -> None:
     if done.rowcount != 1:
         raise _unusable(what)
@@ -120,4 +133,5 @@ _CHANGES: Final[Mapping[str, Callable[[sqlite3.Connection, int, Mapping[str, Jso
     REVIEW: _review,
     SIGN_OFF: _signed_off,
     SIGN_OFF_WITHDRAWN: _sign_off_withdrawn,
+    WITHDRAWN: _withdrawn,
 }

@@ -58,17 +58,24 @@ class QuotaReport:
 
 
 def enforce_quota(
-    journal: SqliteJournal, limit_bytes: int, wall: WallTime, *, dry_run: bool = False
+    journal: SqliteJournal,
+    limit_bytes: int,
+    wall: WallTime,
+    *,
+    dry_run: bool = False,
+    at_once_bytes: int | None = None,
 ) -> QuotaReport:
     """Remove the oldest signed-off pictures while the journal is larger than `limit_bytes`.
 
-    dry_run: only tell what would go. Raises JournalUnavailable when the medium refuses; each picture is
+    dry_run: only tell what would go. at_once_bytes: stop after so much, for callers that cannot wait and
+    come again. Raises JournalUnavailable when the medium refuses; each picture is
     then either removed, with an event that says so, or still there.
     """
     with journal.reading() as connection:
         used = used_bytes(connection)
         excess = used - limit_bytes
         target = used - round(REST_SHARE * limit_bytes)
+        target = target if at_once_bytes is None else min(target, at_once_bytes)
         planned = tuple(_plan(connection, target)) if excess > 0 else ()
     if not dry_run:
         planned = tuple(_remove(journal, planned, wall))
@@ -84,6 +91,14 @@ def used_bytes(connection: sqlite3.Connection) -> int:
         for name in ("page_count", "freelist_count", "page_size")
     )
     return int(pages - free) * int(size)
+
+
+def spare_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the file that are free for new rows."""
+    free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size")
+    )
+    return int(free) * int(size)
 
 
 def _plan(connection: sqlite3.Connection, n_bytes: int) -> Iterator[_Planned]:

@@ -4,6 +4,7 @@ Every method is one short read, so that the write-ahead log can be emptied betwe
 whole fields only, each from the moment it was acknowledged.
 """
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from alledge.errors import PathUnusable, SlideUnusable
 from alledge.journal import schema
 from alledge.journal.chain import Event, Head
 from alledge.journal.plain import from_plain
+from alledge.journal.projection import WITHDRAWN
 from alledge.journal.records import FIELD_PICTURE, StoredCell, StoredField
 from alledge.journal.storage_errors import translated
 from alledge.journal.store import WAIT_FOR_LOCK_S, last_believable, read_last
@@ -129,8 +131,25 @@ class JournalReader:
 
     def open_slide(self) -> int | None:
         """Number of the newest slide that was not ended, to go on with after a power cut; None without."""
-        rows = self._rows("SELECT max(slide_id) FROM slides WHERE ended_by IS NULL")
-        return None if rows[0][0] is None else int(rows[0][0])
+        return max(self.open_slides(), default=None)
+
+    def open_slides(self) -> tuple[int, ...]:
+        """Numbers of all slides that were not ended, oldest first."""
+        rows = self._rows("SELECT slide_id FROM slides WHERE ended_by IS NULL ORDER BY slide_id")
+        return tuple(int(slide_id) for (slide_id,) in rows)
+
+    def withdrawn(self, slide_id: int) -> dict[int, int]:
+        """Cells of a slide that were counted twice: number -> the number that stays."""
+        rows = self._rows(
+            """SELECT body FROM events
+            WHERE kind = ? AND number > ? AND json_extract(body, '$.slide_id') = ? ORDER BY number""",
+            (WITHDRAWN, slide_id, slide_id),
+        )
+        pairs = dict(pair for (body,) in rows for pair in json.loads(body)["cells"])
+        for number in pairs:
+            while pairs[number] in pairs:
+                pairs[number] = pairs[pairs[number]]
+        return pairs
 
     def fields(self, slide_id: int, after: int = 0, limit: int = PAGE) -> tuple[tuple[int, StoredField], ...]:
         """(field_id, field) of a slide in the order stored. after: only larger field_ids, to turn pages."""

@@ -8,12 +8,14 @@ other), `key_fields` (the places that all measured shifts agree on), `seen_cells
 """
 
 from alledge.slide.placement import NOT_COUNTED, Placement, Sighting
+from alledge.slide.registration import FieldView
 from alledge.slide.restoring import RememberedField, restore_map
 from alledge.slide.sharpness import sharpness_of
 from alledge.slide.slide_map import SlideMap
 
 __all__ = [
     "NOT_COUNTED",
+    "FieldView",
     "Placement",
     "RememberedField",
     "Sighting",

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alledge.illumination import PLASMA_LEVEL, Illumination
-from alledge.reduced import reduce_by
+from alledge.reduced import Halvings
 from alledge.types import F32, U8
 
 C64: TypeAlias = npt.NDArray[np.complexfloating]
@@ -87,17 +87,38 @@ def reduction_factor(pixel_um: float) -> int:
     return int(2 ** max(0, round(math.log2(WORKING_UM / pixel_um))))
 
 
-def view_of(pixels: U8, pixel_um: float, illumination: Illumination) -> View:
-    """The view of a field.
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldView:
+    """A field as it is placed by: small enough to be kept for each field of a slide.
+
+    green: (h, w) uint8, reduced, plasma at PLASMA_LEVEL. unit_um: micrometres a pixel of it.
+    frame_shape: of the frame that it was made from. pixel_um: micrometres a pixel of the frame.
+    """
+
+    green: U8
+    unit_um: float
+    frame_shape: tuple[int, ...]
+    pixel_um: float
+
+
+def field_view(seen: Halvings, pixel_um: float, illumination: Illumination) -> FieldView:
+    """What a field is placed by.
 
     Args:
-        pixels: (H, W, 3) uint8 BGR.
+        seen: the frame.
         pixel_um: micrometres a pixel.
         illumination: of the field.
     """
-    factor = min(reduction_factor(pixel_um), min(pixels.shape[:2]) // 16)
-    green = np.ascontiguousarray(reduce_by(pixels, illumination, max(factor, 1)).pixels[..., 1])
-    return view_of_green(green, pixel_um * max(factor, 1))
+    shape = seen.pixels.shape
+    factor = max(1, min(reduction_factor(pixel_um), min(shape[:2]) // 16))
+    green = np.ascontiguousarray(seen.reduce_by(illumination, factor).pixels[..., 1])
+    return FieldView(green, pixel_um * factor, shape, pixel_um)
+
+
+def view_of(pixels: U8, pixel_um: float, illumination: Illumination) -> View:
+    """The view of a field, (H, W, 3) uint8 BGR; as `field_view` and `view_of_green`."""
+    kept = field_view(Halvings(pixels), pixel_um, illumination)
+    return view_of_green(kept.green, kept.unit_um)
 
 
 def view_of_green(green: U8, unit_um: float) -> View:

@@ -9,17 +9,26 @@ matches nothing was reached by a jump and opens a region of its own. When a late
 regions are one, they are joined, and what was counted in both is withdrawn once (`withdrawn`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from alledge.illumination import Illumination
+from alledge.reduced import Halvings
 from alledge.slide.keepsake import keepsake_of, sketch_of
 from alledge.slide.key_fields import MOST_VIEWS, KeyFields, Link
 from alledge.slide.placement import NOT_COUNTED, Placement, Sighting
-from alledge.slide.registration import Shift, View, confirm, register, view_of
+from alledge.slide.registration import (
+    FieldView,
+    Shift,
+    View,
+    confirm,
+    field_view,
+    register,
+    view_of_green,
+)
 from alledge.slide.seen_cells import UNKNOWN, CountedCells, Spots, duplicates, recognise
 from alledge.types import F64, I64, U8, Cell
 
@@ -93,8 +102,17 @@ class SlideMap:
                 first stays in force; fields of another objective or frame size are never matched with these.
             illumination: of the field.
         """
-        self._adopt_optics(pixels.shape, pixel_um)
-        view = view_of(pixels, self._pixel_um, illumination)
+        return self.place_view(self.view(Halvings(pixels), pixel_um, illumination))
+
+    def view(self, seen: Halvings, pixel_um: float, illumination: Illumination) -> FieldView:
+        """What a field is placed by, for `place_view`; arguments as for `place`."""
+        self._adopt_optics(seen.pixels.shape, pixel_um)
+        return field_view(seen, self._pixel_um, illumination)
+
+    def place_view(self, kept: FieldView) -> Placement:
+        """Where a field lies, by its view; the same again where the same views were placed before it."""
+        self._adopt_optics(kept.frame_shape, kept.pixel_um)
+        view = view_of_green(kept.green, kept.unit_um)
         reference = self._reference
         if reference is None:
             return self._open_region(view, is_jump=False)
@@ -177,6 +195,11 @@ class SlideMap:
             elif seen.cell_id != NOT_COUNTED and not cell.touches_border:
                 offset = self._offset(self._cells.anchor(seen.cell_id), x_um, y_um)
                 self._cells.see_again(seen.cell_id, *offset, cell.diameter_um, seen.sharpness)
+
+    def withdraw_as_told(self, withdrawn: Mapping[int, int]) -> None:
+        """Take back counts that are known to be others: number -> the number that stays."""
+        for number, stays in withdrawn.items():
+            self._cells.withdraw(number, stays)
 
     def _adopt_optics(self, shape: tuple[int, ...], pixel_um: float) -> None:
         """Go on with the optics that a field was taken with: known ones, or else these."""
