@@ -21,7 +21,9 @@ def run(
     data: Annotated[Path | None, typer.Option(help="Folder of the journal and the calibration.")] = None,
     runtime: Annotated[Path | None, typer.Option(help="Folder of control.sock and status.json.")] = None,
     pixel_um: PixelOption = None,
-    slide: Annotated[str | None, typer.Option(help="Name of the slide on the stage.")] = None,
+    slide: Annotated[
+        str | None, typer.Option(help="Name of the slide on the stage; without it an open slide goes on.")
+    ] = None,
 ) -> None:
     """Watches the microscope: finds, calls, counts and stores the white cells of every field."""
     from dataclasses import replace
@@ -36,13 +38,12 @@ def run(
         "data": str(data) if data else None,
         "runtime": str(runtime or data) if runtime or data else None,
         "pixel_um": pixel_um,
-        "slide": slide,
     }
     settings = replace(settings, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
     if trouble is not None:
         typer.echo(f"warning[{trouble.code}]: {trouble.what} The last good settings are used.", err=True)
     typer.echo(RESEARCH_USE_ONLY, err=True)
-    report = run_service(settings, trouble, config, lambda line: typer.echo(line, err=True))
+    report = run_service(settings, trouble, config, lambda line: typer.echo(line, err=True), slide)
     ledger = report.ledger
     dropped = ", ".join(f"{n} {reason.value}" for reason, n in ledger.dropped.items())
     typer.echo(

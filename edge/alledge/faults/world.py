@@ -27,12 +27,13 @@ from alledge.journal import FieldRecord
 from alledge.model_file import ModelFile
 from alledge.phantom import parse_phantom_spec, render_field
 from alledge.pipeline import FieldAnalysis, FieldModel, analyse_with_evidence
+from alledge.reduced import Halvings
 from alledge.service.camera_keeper import CameraKeeper, CameraLimits
 from alledge.service.control import Request
 from alledge.service.loop import Ports, Station
 from alledge.service.sentinel import SentinelClassifier
 from alledge.service.slide_session import Analyst, SlideSession
-from alledge.slide import Placement, Sighting
+from alledge.slide import FieldView, Placement, Sighting
 from alledge.strict_json import Json
 from alledge.types import U8, Call, Cell, FieldResult, Frame, Verdict
 
@@ -129,10 +130,14 @@ class ApartMap:
     def __init__(self) -> None:
         self._n_cells = self._n_fields = 0
 
-    def place(self, pixels: U8, pixel_um: float, illumination: Illumination) -> Placement:
+    def view(self, seen: Halvings, pixel_um: float, illumination: Illumination) -> FieldView:
+        """Next to nothing: no field is placed by another."""
+        assert illumination.width == seen.pixels.shape[1]
+        return FieldView(np.zeros((1, 1), np.uint8), pixel_um, seen.pixels.shape, pixel_um)
+
+    def place_view(self, kept: FieldView) -> Placement:
         """Each field in a region of its own."""
-        assert illumination.width == pixels.shape[1]
-        assert pixel_um > 0
+        assert kept.pixel_um > 0
         self._n_fields += 1
         return Placement(self._n_fields, 0.0, 0.0, 1.0, is_jump=True, overlap=0.0)
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from alledge.cameras import FrameSource, open_camera
+from alledge.cameras.source import borrowed
 from alledge.errors import AllscopeError, CameraFinished
 from alledge.service.ring import FrameRing, OverwritePolicy, Phase
 
@@ -42,9 +43,9 @@ def serve(source: FrameSource, ring: FrameRing, bell: int, job: CameraJob) -> No
     while True:
         asked_ns = time.monotonic_ns()
         ring.beat(Phase.CAPTURING, asked_ns)
-        frame = source.capture()
-        ring.beat(Phase.HANDING_OVER, time.monotonic_ns())
-        ring.write(frame, asked_ns)
+        with borrowed(source) as frame:
+            ring.beat(Phase.HANDING_OVER, time.monotonic_ns())
+            ring.write(frame, asked_ns)  # from the camera's own memory, where it lends it: the only copy
         del frame
         os.eventfd_write(bell, 1)
         if job.policy is OverwritePolicy.WAIT:

@@ -25,7 +25,8 @@ class Config:
     control socket and the status file. pixel_um: 0 takes the calibration's, or measures on red cells.
     frames_per_s: at most so many are captured. open_s, capture_s: after which a camera counts as hung.
     target_cells: of the differential. keep_pictures: store each field as a JPEG as well.
-    slide: name of slides that nobody named.
+    slide: name of slides that nobody named. journal_limit_gb: above which old pictures of signed-off slides
+    are removed, in 10^9 bytes.
     """
 
     camera: str = "picamera2:0"
@@ -39,6 +40,7 @@ class Config:
     target_cells: int = 100
     keep_pictures: bool = False
     slide: str = "unnamed"
+    journal_limit_gb: float = 16.0
 
 
 _RANGES: Final[dict[str, tuple[float, float]]] = {
@@ -47,6 +49,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "open_s": (1.0, 120.0),
     "capture_s": (0.2, 60.0),
     "target_cells": (1, 100_000),
+    "journal_limit_gb": (0.01, 100_000.0),
 }
 _NEXT_STEP: Final = "Mend the file; docs/service.md lists the keys."
 

@@ -24,6 +24,7 @@ class DropReason(StrEnum):
     STORAGE_FULL = "storage full"  # results wait for the disk, and no more can be kept in memory
     CLASSIFIER_FAILED = "classifier failed"  # the network gave no answer, or failed its golden patch
     ANALYSIS_FAILED = "analysis failed"  # the pixel path refused the frame with an error of its own
+    SLIDE_ENDED = "slide ended"  # somebody ended the slide while its field was looked at
     STOPPED = "stopped"  # the service was stopped before the frame's turn
 
 

@@ -13,10 +13,11 @@ from typing import Final, Protocol
 
 from alledge import __version__
 from alledge.clock import Clock, WallTime
-from alledge.errors import AllscopeError, ClassifierFailed, ImageUnreadable
+from alledge.errors import AllscopeError, ClassifierFailed, ImageUnreadable, SlideUnusable, StorageFailed
 from alledge.health import UNKNOWN_HEALTH, Health
 from alledge.images import encode_image
 from alledge.journal import FieldRecord, Journal
+from alledge.journal.projection import WITHDRAWN
 from alledge.pipeline import FieldAnalysis
 from alledge.reduced import Halvings
 from alledge.service.camera_keeper import CameraKeeper
@@ -26,12 +27,14 @@ from alledge.service.guard import FrameGuard
 from alledge.service.ledger import DropReason, Ledger
 from alledge.service.result_store import ResultStore, Write
 from alledge.service.ring import Claimed
-from alledge.service.slide_session import Analyst, SlideSession
+from alledge.service.room import EndlessRoom, Room
+from alledge.service.slide_session import Analyst, Looked, SlideSession
 from alledge.service.stillness import Stillness
 from alledge.service.troubles import News, Trouble, TroubleBoard
 from alledge.service.wall_watch import WallWatch
 from alledge.service.watchdog import Progress, reason_to_feed
 from alledge.service.window import NoView, View, Window
+from alledge.slide import FieldView
 from alledge.strict_json import Json
 from alledge.types import FieldResult, Frame, Verdict
 
@@ -62,9 +65,21 @@ class HealthReader(Protocol):
         """Temperature and voltage now."""
 
 
+def _keep_no_view(_slide_id: int, _field_id: int, _view: FieldView) -> None:
+    """Nobody wants to resume."""
+
+
+def _note_nothing(_wall: WallTime) -> None:
+    """No clock wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the loop works with."""
+    """What the loop works with.
+
+    keep_view: is given (slide, field, what it was placed by) once a field is stored; may raise StorageFailed.
+    note_stored: is given the wall time of what is stored, for the clock to judge later ones by.
+    """
 
     camera: CameraPort
     keeper: CameraKeeper
@@ -74,6 +89,9 @@ class Ports:
     inbox: Inbox
     health: HealthReader = field(default=lambda: UNKNOWN_HEALTH)
     view: View = field(default_factory=NoView)
+    room: Room = field(default_factory=EndlessRoom)
+    keep_view: Callable[[int, int, FieldView], None] = _keep_no_view
+    note_stored: Callable[[WallTime], None] = _note_nothing
 
 
 @dataclass(slots=True)
@@ -96,7 +114,12 @@ class Station:
         *,
         keep_pictures: bool = False,
         open_slide: Callable[[str], SlideSession] = SlideSession,
+        resumed: SlideSession | None = None,
     ) -> None:
+        """Begin the slide that `slide` names, or go on with one that was resumed.
+
+        slide: also the name of the next one when somebody else ends the slide on the stage.
+        """
         self._ports = ports
         self._open_slide = open_slide
         self._keep_pictures = keep_pictures
@@ -114,7 +137,8 @@ class Station:
         self._health, self._health_ns = UNKNOWN_HEALTH, 0
         self.progress = Progress(started_ns=ports.clock.monotonic_ns())
         self._wall_watch = WallWatch(ports.clock)
-        self.slide = self._begin_slide(slide)
+        self._unnamed = slide
+        self.slide = resumed or self._begin_slide(slide)
 
     def step(self, timeout_s: float) -> None:
         """Do what is due, waiting for a frame at most `timeout_s`; raises what waiting cannot mend."""
@@ -123,6 +147,7 @@ class Station:
         self._watch_clock()
         self._tend_camera()
         self._write_what_waits()
+        self.troubles.set("room", self._ports.room.tend(self._now(), self._wall()), self._now())
         self._ports.camera.wait(timeout_s)
         self._look()
 
@@ -189,7 +214,7 @@ class Station:
             journal.end_slide(session.number, wall)
             return session.number
 
-        self.store.submit(Write(end, lambda _: None), self._now())
+        self.store.submit(Write(end, lambda _: self._ports.room.ask()), self._now())
 
     def _watch_clock(self) -> None:
         """Say when the wall clock jumps or cannot be right; nothing here goes by it."""
@@ -300,7 +325,7 @@ class Station:
         self._window.found(analysis.result, seen)
         self.troubles.set("classifier", None, self._now())
         self.troubles.set("field", _field_trouble(analysis.result), self._now())
-        self._store(claimed, analysis)
+        self._store(claimed, seen, analysis)
         return None
 
     def _mend_classifier(self, error: ClassifierFailed) -> None:
@@ -310,9 +335,10 @@ class Station:
         except AllscopeError as worse:
             self.troubles.set("classifier", Trouble.of(worse), self._now())
 
-    def _store(self, claimed: Claimed, analysis: FieldAnalysis) -> None:
+    def _store(self, claimed: Claimed, seen: Halvings, analysis: FieldAnalysis) -> None:
         session, frame, result = self.slide, claimed.frame, analysis.result
-        record = self._record(session, claimed, analysis)
+        looked = session.look(seen, analysis)
+        record = self._record(looked, claimed, analysis)
         taken_ns = frame.sensor_timestamp_ns or claimed.asked_ns
 
         def write(journal: Journal) -> int:
@@ -326,21 +352,53 @@ class Station:
             self.published.n_fields += 1
             self.published.latencies_ms.append((now_ns - taken_ns) / 1e6)
             self.progress = Progress(self.progress.started_ns, now_ns)
+            self._ports.note_stored(record.wall)
+            self._keep_view(session, number, looked.view)
 
-        self.store.submit(Write(write, stored, claimed.sequence), self._now())
+        def refused(error: SlideUnusable) -> None:
+            self.ledger.settle_dropped(claimed.sequence, DropReason.SLIDE_ENDED)
+            if session is self.slide:
+                self.troubles.set("slide", Trouble.of(error), self._now())
+                self.slide = self._begin_slide(self._unnamed)
+
+        self.store.submit(Write(write, stored, claimed.sequence, refused), self._now())
+        self._withdraw(session, record.wall)
         self.troubles.set("storage", self.store.trouble, self._now())
 
-    def _record(self, session: SlideSession, claimed: Claimed, analysis: FieldAnalysis) -> FieldRecord:
+    def _withdraw(self, session: SlideSession, wall: WallTime) -> None:
+        """Write down which cells turned out to be others: two regions of the slide have met."""
+        pairs = session.take_withdrawn()
+        if not pairs:
+            return
+
+        def write(journal: Journal) -> int:
+            cells: list[Json] = [[cell, stays] for cell, stays in pairs.items()]
+            return journal.append_event(WITHDRAWN, {"slide_id": session.number, "cells": cells}, wall)
+
+        self.store.submit(Write(write, lambda _: None), self._now())
+
+    def _keep_view(self, session: SlideSession, field_id: int, view: FieldView | None) -> None:
+        """Keep what a field was placed by, for a service that is killed."""
+        if view is None or session.number is None:
+            return
+        try:
+            self._ports.keep_view(session.number, field_id, view)
+        except StorageFailed as error:
+            self.troubles.set("views", Trouble.of(error), self._now())
+        else:
+            self.troubles.set("views", None, self._now())
+        self.troubles.set("slide", None, self._now())
+
+    def _record(self, looked: Looked, claimed: Claimed, analysis: FieldAnalysis) -> FieldRecord:
         frame = claimed.frame
-        placement, cells = session.look(frame, analysis)
         calibration = self._ports.analyst.calibration
         return FieldRecord(
             result=analysis.result,
             sequence=claimed.sequence,
             sensor_timestamp_ns=frame.sensor_timestamp_ns or claimed.asked_ns,
             wall=self._wall(),
-            placement=placement,
-            cells=cells,
+            placement=looked.placement,
+            cells=looked.cells,
             calibration_sha256=calibration.sha256 if calibration else None,
             software_version=__version__,
             health=self._machine_health(),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from alledge.errors import JournalUnavailable
+from alledge.errors import JournalUnavailable, SlideUnusable
 from alledge.journal import Journal
 from alledge.service.troubles import Trouble
 
@@ -24,12 +24,14 @@ _PAUSE_NS: Final = 1_000_000_000
 class Write:
     """One thing to be written. perform: gives its number. done: told that number once it is durable.
 
-    sequence: of the frame whose result it is; None for anything else.
+    sequence: of the frame whose result it is; None for anything else. refused: told when the journal will
+    never take it, since its slide was ended by somebody else.
     """
 
     perform: Callable[[Journal], int]
     done: Callable[[int], None]
     sequence: int | None = None
+    refused: Callable[[SlideUnusable], None] = lambda _: None
 
 
 class ResultStore:
@@ -76,6 +78,10 @@ class ResultStore:
                 self._trouble = Trouble.of(error)
                 self._next_try_ns = now_ns + _PAUSE_NS
                 return
+            except SlideUnusable as error:
+                self._waiting.popleft()
+                write.refused(error)
+                continue
             self._waiting.popleft()
             write.done(number)
         self._trouble = None

@@ -18,12 +18,12 @@ from types import FrameType
 from typing import Final
 
 from alledge.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from alledge.cameras.device_spec import locked_spec
 from alledge.classifier import open_classifier
 from alledge.clock import SystemClock
 from alledge.durable import make_folder
-from alledge.errors import AlreadyRunning, JournalUnavailable, PathUnusable, StorageFailed
+from alledge.errors import AlreadyRunning, JournalDamaged, JournalUnavailable, PathUnusable, StorageFailed
 from alledge.health import read_health
-from alledge.journal import JOURNAL_NAME, SqliteJournal, open_journal
 from alledge.model_file import ModelFile, read_model
 from alledge.pipeline import FieldAnalysis, FieldModel, analyse_with_evidence
 from alledge.service.camera_keeper import CameraKeeper, CameraLimits
@@ -33,8 +33,11 @@ from alledge.service.control import ControlSocket
 from alledge.service.ledger import LedgerState
 from alledge.service.live_view import LIVE_VIEW_FILE, LiveViewWriter
 from alledge.service.loop import Ports, Station
+from alledge.service.resuming import Found, open_and_resume, set_aside_if_damaged
+from alledge.service.room import QuotaRoom
 from alledge.service.sentinel import SentinelClassifier, self_test
 from alledge.service.slide_session import Analyst
+from alledge.service.slide_views import SlideViews
 from alledge.service.status import status_of, write_status
 from alledge.service.troubles import Trouble
 from alledge.service.watchdog import Notifier, notifier_from, watchdog_interval_s
@@ -63,6 +66,7 @@ def run_service(
     config_trouble: Trouble | None = None,
     config_file: Path | None = None,
     tell: Callable[[str], None] | None = None,
+    slide: str | None = None,
 ) -> RunReport:
     """Serve until SIGTERM, SIGINT or a `stop` order.
 
@@ -71,12 +75,15 @@ def run_service(
         config_trouble: why they are not those of the file; None when they are.
         config_file: the file, of which a good copy is kept in the data folder; None keeps none.
         tell: is given a line for the log now and then.
+        slide: name of the slide that lies on the stage, where a person said so: an open slide of another
+            name is ended. Without one an open slide goes on, else one with the settings' name is begun.
 
     Raises:
         AlreadyRunning: another service works in the data folder.
         PathUnusable, ModelUnreadable, ModelDamaged, ...: the model cannot be used.
         SelfTestFailed: the model answers otherwise on this machine than where it was made.
-        JournalDamaged, JournalForeign, JournalTooNew: the journal is not one that can be added to.
+        JournalForeign, JournalTooNew: the journal is not one that can be added to.
+        JournalDamaged: the journal broke while it was in use; it was set aside for the next start.
     """
     data, runtime = Path(config.data), Path(config.runtime)
     make_folder(data)
@@ -89,9 +96,13 @@ def run_service(
         say(f"self-test passed: {len(model.golden.patches)} golden vectors of {model.name}")
         with contextlib.ExitStack() as held:
             clock = SystemClock()
-            journal = _open_journal_patiently(data / JOURNAL_NAME, clock, stop)
+            views = SlideViews(data)
+            held.callback(views.close)
+            found = _open_patiently(lambda: open_and_resume(data, clock, views, slide), stop)
+            journal = found.journal
             held.callback(journal.close)
-            camera = CameraProcess(config.camera, least_interval_s=1.0 / config.frames_per_s)
+            spec = camera_spec(config.camera, analyst.calibration)
+            camera = CameraProcess(spec, least_interval_s=1.0 / config.frames_per_s)
             held.callback(camera.close)
             keeper = CameraKeeper(camera, CameraLimits(config.open_s, config.capture_s))
             board = _Board()
@@ -99,11 +110,23 @@ def run_service(
             held.callback(control.close)
             view = LiveViewWriter(runtime / LIVE_VIEW_FILE)
             held.callback(view.close)
-            ports = Ports(camera, keeper, analyst, journal, clock, control, read_health, view)
-            station = Station(ports, config.slide, keep_pictures=config.keep_pictures)
-            station.troubles.set("config", config_trouble, clock.monotonic_ns())
+            room = QuotaRoom(journal, round(config.journal_limit_gb * 1e9))
+            ports = Ports(
+                camera, keeper, analyst, journal, clock, control, read_health, view, room, views.append,
+                clock.note_stored,
+            )  # fmt: skip
+            station = Station(
+                ports, slide or config.slide, keep_pictures=config.keep_pictures, resumed=found.session
+            )
+            for part, trouble in (("config", config_trouble), *found.troubles):
+                station.troubles.set(part, trouble, clock.monotonic_ns())
             server = _Server(station, board, runtime / "status.json", config, model, clock)
-            server.serve(stop, say)
+            try:
+                server.serve(stop, say)
+            except JournalDamaged as error:
+                journal.close()
+                set_aside_if_damaged(data, error, say)
+                raise
             lost = station.stop()
             server.publish()
         return RunReport(station.ledger.state(), len(lost))
@@ -127,6 +150,14 @@ def open_analyst(config: Config, data: Path) -> tuple[Analyst, ModelFile]:
 
     build()
     return Analyst(analyse, build, model.card, calibration), model
+
+
+def camera_spec(spec: str, calibration: Calibration | None) -> str:
+    """The SPEC with the settings that the calibration holds for; each frame is held to them again later."""
+    if calibration is None:
+        return spec
+    light = calibration.illumination
+    return locked_spec(spec, calibration.controls, (light.width, light.height))
 
 
 class _Board:
@@ -244,22 +275,17 @@ def _only_one(data: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _open_journal_patiently(path: Path, clock: SystemClock, stop: _Stop) -> SqliteJournal:
+def _open_patiently(begin: Callable[[], Found], stop: _Stop) -> Found:
     """The journal; while its disk refuses at the start there is nothing to do but to wait and say so."""
     while True:
         try:
-            journal = open_journal(path, clock)
+            return begin()
         except JournalUnavailable:
             if stop.is_asked:
                 raise
             with contextlib.closing(notifier_from(os.environ)) as notifier:
                 notifier.tell("STATUS=The journal cannot be written yet.")
             time.sleep(0.5)
-        else:
-            earliest = journal.last_wall()
-            if earliest is not None:
-                clock.note_stored(earliest)
-            return journal
 
 
 def _calibration(data: Path) -> Calibration | None:

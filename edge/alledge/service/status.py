@@ -13,6 +13,7 @@ from pathlib import Path
 from alledge import RESEARCH_USE_ONLY, __version__
 from alledge.card import Card
 from alledge.clock import Clock
+from alledge.differential import differential_to_dict
 from alledge.errors import StorageFailed
 from alledge.field_json import field_counts
 from alledge.service.loop import Station
@@ -69,20 +70,8 @@ def _state(station: Station) -> str:
 
 def _slide(station: Station, card: Card, target_cells: int) -> dict[str, Json]:
     slide = station.slide
-    told = slide.differential(card, target_cells)
-    share = told.blast_share
-    return {
-        "identifier": slide.identifier,
-        "number": slide.number,
-        "fields": slide.n_fields,
-        "cells": told.n_cells,
-        "review": told.n_review,
-        "counts": dict(told.counts),
-        "positive_share": {"value": share.value, "ci95": list(share.ci95)} if share else None,
-        "target": told.target,
-        "is_complete": told.is_complete,
-        "missing": told.missing,
-    }
+    told = differential_to_dict(slide.differential(card, target_cells))
+    return {"identifier": slide.identifier, "number": slide.number, "fields": slide.n_fields, **told}
 
 
 def _last_field(station: Station) -> Json:
