@@ -26,9 +26,10 @@ class Align(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Begins a section."""
+    """Begins a section. keep_mm: height of what must stand below it on the same page."""
 
     text: str
+    keep_mm: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class FieldPicture:
-    """A whole field. jpeg: None when none was kept. lines: beside it.
+    """A whole field. jpeg: None when none was kept. lines: under it, the first its name.
 
     width_px, height_px: of the field. boxes: (x0, y0, x1, y1) of its cells, in pixels.
     """
@@ -150,7 +151,14 @@ class FieldPicture:
     boxes: tuple[tuple[int, int, int, int], ...]
 
 
-Block: TypeAlias = Heading | Paragraph | Banner | Figures | Table | Facts | Bars | Cells | FieldPicture
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Whole fields, two side by side."""
+
+    pictures: tuple[FieldPicture, ...]
+
+
+Block: TypeAlias = Heading | Paragraph | Banner | Figures | Table | Facts | Bars | Cells | Fields
 
 
 @dataclass(frozen=True, slots=True)

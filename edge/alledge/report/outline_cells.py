@@ -13,7 +13,7 @@ def cell_pictures(report: SlideReport, words: Wording) -> list[Block]:
     if not report.classes:
         return []
     groups = (_group(group, words) for group in report.classes)
-    return [Heading(words("cells.title")), Paragraph(words("cells.how")), *groups]
+    return [Heading(words("cells.title"), keep_mm=45.0), Paragraph(words("cells.how")), *groups]
 
 
 def _group(group: ClassCells, words: Wording) -> Cells:

@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from alledge.card import Card
-from alledge.report.blocks import Align, Block, Column, Facts, FieldPicture, Heading, Paragraph, Row, Table
+from alledge.report.blocks import (
+    Align,
+    Block,
+    Column,
+    Facts,
+    FieldPicture,
+    Fields,
+    Heading,
+    Paragraph,
+    Row,
+    Table,
+)
 from alledge.report.contents import CalibrationUse, Origin, ShownField, SlideReport
 from alledge.report.latin import visible
 from alledge.report.wording import Wording
@@ -29,7 +40,7 @@ def fields(report: SlideReport, words: Wording) -> list[Block]:
         blocks.append(Table(columns, tuple(rows)))
     if report.worst_fields:
         blocks.append(Paragraph(words("fields.worst")))
-        blocks += [_field(shown, report.origin, words) for shown in report.worst_fields]
+        blocks.append(Fields(tuple(_field(shown, report.origin, words) for shown in report.worst_fields)))
     return blocks
 
 
@@ -98,7 +109,7 @@ def _card_figures(card: Card, words: Wording) -> list[Block]:
         for name in _SHOWN_METRICS
         if isinstance(entry := card.metrics.get(name), dict) and _number(entry, "value") is not None
     )
-    notes = [Paragraph(words("model.notes", note=visible(note))) for note in card.notes]
+    notes = [Paragraph(words("model.notes", note=" ".join(map(visible, card.notes))))] if card.notes else []
     return [Table(columns, rows), *notes] if rows else [*notes]
 
 

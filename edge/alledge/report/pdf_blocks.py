@@ -18,6 +18,7 @@ from alledge.report.blocks import (
     Cells,
     Facts,
     FieldPicture,
+    Fields,
     Figure,
     Figures,
     Heading,
@@ -39,7 +40,8 @@ _TONES: Final[Mapping[Tone, tuple[tuple[int, int, int], tuple[int, int, int]]]] 
 }
 _PATCH_MM: Final = 18.0
 _PATCH_GAP_MM: Final = 2.25
-_FIELD_MM: Final = 70.0
+_FIELD_MM: Final = 87.5
+_FIELD_GAP_MM: Final = 5.0
 _BAR_MM: Final = 6.0
 _AXIS_MM: Final = (42.0, 115.0)  # where the chart's axis begins, from the margin, and how long it is
 
@@ -63,12 +65,12 @@ def draw(pages: Pages, block: Block) -> None:
             _bars(pages, block)
         case Cells():
             _cells(pages, block)
-        case FieldPicture():
-            _field(pages, block)
+        case Fields():
+            _fields(pages, block)
 
 
 def _heading(pages: Pages, block: Heading) -> None:
-    pages.need(32)
+    pages.need(10 + block.keep_mm)
     pages.ln(3)
     pages.start_section(pages.latin(block.text))
     pages.set_font("Helvetica", "B", 12)
@@ -218,22 +220,31 @@ def _cell(pages: Pages, cell: CellPicture, x: float, y: float) -> None:
         pages.cell(_PATCH_MM + 2, 3.2, pages.fitted(line, _PATCH_MM + 2), align="C")
 
 
-def _field(pages: Pages, block: FieldPicture) -> None:
-    """The field with a box around each cell, and its figures beside it; without a picture on one line."""
-    if block.jpeg is None:
-        _paragraph(pages, Paragraph(", ".join((*block.lines, block.missing))))
-        return
-    scale = _FIELD_MM / block.width_px
-    height = scale * block.height_px
-    pages.need(height + 3)
-    x, y = pages.l_margin, pages.get_y() + 1
-    draw_jpeg(pages, block.jpeg, x, y, _FIELD_MM, height)
+def _fields(pages: Pages, block: Fields) -> None:
+    """Two fields a row; those without a picture on a line each."""
+    shown = [picture for picture in block.pictures if picture.jpeg is not None]
+    for first in range(0, len(shown), 2):
+        pair = shown[first : first + 2]
+        height = max(_FIELD_MM / picture.width_px * picture.height_px for picture in pair) + 9
+        pages.need(height)
+        y = pages.get_y() + 0.5
+        for k, picture in enumerate(pair):
+            _field(pages, picture, pages.l_margin + k * (_FIELD_MM + _FIELD_GAP_MM), y)
+        pages.set_xy(pages.l_margin, y + height)
+    for picture in block.pictures:
+        if picture.jpeg is None:
+            _paragraph(pages, Paragraph(", ".join((*picture.lines, picture.missing))))
+
+
+def _field(pages: Pages, picture: FieldPicture, x: float, y: float) -> None:
+    """The field with a box around each cell, and its figures below it."""
+    scale = _FIELD_MM / picture.width_px
+    height = scale * picture.height_px
+    draw_jpeg(pages, picture.jpeg or b"", x, y, _FIELD_MM, height)
     pages.set_draw_color(20)
     pages.set_line_width(0.25)
-    for x0, y0, x1, y1 in block.boxes:
+    for x0, y0, x1, y1 in picture.boxes:
         pages.rect(x + scale * x0, y + scale * y0, scale * (x1 - x0), scale * (y1 - y0))
-    for k, line in enumerate(block.lines):
-        pages.set_font("Helvetica", "" if k else "B", 9)
-        pages.set_xy(x + _FIELD_MM + 5, y + 4.4 * k)
-        pages.cell(0, 4.4, pages.latin(line))
-    pages.set_xy(x, y + height + 2)
+    pages.set_font("Helvetica", "", 8.5)
+    pages.set_xy(x, y + height + 0.8)
+    pages.cell(_FIELD_MM, 4.2, pages.fitted(", ".join(picture.lines), _FIELD_MM))
