@@ -57,6 +57,11 @@ lock:
 	  --extra dev pyproject.toml -o requirements/dev.txt
 	uv pip compile --python-version 3.11 --resolution lowest-direct --generate-hashes --no-header --upgrade \
 	  --extra edge --extra tflite-runtime pyproject.toml requirements/oldest.in -o requirements/oldest.txt
+	for system in bookworm:3.11 trixie:3.13; do \
+	  uv pip compile --python-version $${system#*:} --python-platform aarch64-manylinux_2_28 --only-binary :all: \
+	    --generate-hashes --no-header --no-emit-package numpy --upgrade --extra edge --extra page \
+	    --constraint requirements/pi-$${system%:*}.in pyproject.toml -o requirements/pi-$${system%:*}.txt; \
+	done
 
 clean:
 	rm -rf $(VENV) $(OLDEST) demo
