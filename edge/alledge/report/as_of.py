@@ -3,9 +3,10 @@
 A report must be the same bytes whenever it is built again from the same data, also after other slides were
 counted, and after it was noted in the journal that somebody viewed it. So it does not quote the newest head
 of the journal, but the head as it was after the last event that can change what the report says: the slide's
-start, fields and end, words on its cells, signatures, amendments, pictures removed, and troubles while it lay
-there. Its hash vouches for every event before it, and `alledge verify-log --head HASH` holds it against the
-journal. `report-viewed` and `report-made` say who looked; they change nothing that is reported.
+start, fields and end, words on its cells, signatures, amendments, counts withdrawn, pictures removed, and
+troubles while it lay there. Its hash vouches for every event before it, and `alledge verify-log --head HASH`
+holds it against the journal. `report-viewed` and `report-made` say who looked; they change nothing that is
+reported.
 """
 
 from collections.abc import Container, Iterator, Sequence
@@ -16,14 +17,21 @@ from typing import Final
 from alledge.clock import WallTime
 from alledge.journal import Event, Head
 from alledge.journal.plain import from_plain
-from alledge.journal.projection import PICTURES_REMOVED, REVIEW, SIGN_OFF, SIGN_OFF_WITHDRAWN, SLIDE_ENDED
+from alledge.journal.projection import (
+    PICTURES_REMOVED,
+    REVIEW,
+    SIGN_OFF,
+    SIGN_OFF_WITHDRAWN,
+    SLIDE_ENDED,
+    WITHDRAWN,
+)
 from alledge.journal.reading import JournalReader
 from alledge.strict_json import Json
 
 AMENDMENT: Final = "amendment"
 TROUBLE: Final = "trouble"
 _AT_ONCE: Final = 1000
-_BY_SLIDE: Final = (SLIDE_ENDED, SIGN_OFF, SIGN_OFF_WITHDRAWN, AMENDMENT)
+_BY_SLIDE: Final = (SLIDE_ENDED, SIGN_OFF, SIGN_OFF_WITHDRAWN, AMENDMENT, WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)

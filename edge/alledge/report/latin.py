@@ -12,7 +12,8 @@ from typing import Final
 _PLAIN: Final = str.maketrans(
     {"\u2013": "-", "\u2014": "-", "\u2212": "-", "\u2026": "...", "\u2022": "\u00b7", "\u03bc": "\u00b5"}
 )
-_UNPRINTED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Without "Cn", not assigned: that set shrinks with every version of Unicode, so bytes would hang on Python's.
+_UNPRINTED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 def to_latin(text: str) -> str:
