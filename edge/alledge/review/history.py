@@ -7,11 +7,12 @@ keeps one per slide and adds what is new.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from alledge.clock import WallTime
 from alledge.journal.chain import Event
 from alledge.journal.plain import from_plain
-from alledge.journal.projection import REVIEW, SIGN_OFF, SIGN_OFF_WITHDRAWN
+from alledge.journal.projection import REVIEW, SIGN_OFF, SIGN_OFF_WITHDRAWN, WITHDRAWN
 from alledge.journal.reading import SlideSummary
 from alledge.journal.records import StoredCell, StoredField
 from alledge.review.opinions import Opinion, standing
@@ -22,7 +23,7 @@ from alledge.strict_json import Json
 AMENDMENT = "amendment"
 REPORT_VIEWED = "report-viewed"
 REPORT_MADE = "report-made"
-WORDS = (REVIEW, SIGN_OFF, SIGN_OFF_WITHDRAWN, AMENDMENT)
+WORDS = (REVIEW, SIGN_OFF, SIGN_OFF_WITHDRAWN, AMENDMENT, WITHDRAWN)
 """Kinds of events that change a review."""
 
 Place = tuple[int, int]
@@ -72,6 +73,7 @@ class SlideHistory:
             SIGN_OFF: self._take_sign_off,
             SIGN_OFF_WITHDRAWN: self._take_withdrawal,
             AMENDMENT: self._take_amendment,
+            WITHDRAWN: self._take_withdrawn_cells,
         }
 
     def take_field(self, field_id: int, stored: StoredField) -> None:
@@ -171,3 +173,28 @@ class SlideHistory:
         )
         self._amendments.append(track.amendment)
         self._shown.pop(key, None)
+
+    def _take_withdrawn_cells(self, _: Event, body: Mapping[str, Json], __: WallTime) -> None:
+        """Two regions of the slide met: some cells turned out to be others, and their words go with them."""
+        pairs = body.get("cells")
+        if body.get("slide_id") != self.slide_id or not isinstance(pairs, list):
+            return
+        for pair in pairs:
+            if isinstance(pair, list) and all(isinstance(number, int) for number in pair):
+                self._unite((0, cast("int", pair[0])), (0, cast("int", pair[1])))
+
+    def _unite(self, gone: Place, stays: Place) -> None:
+        if gone not in self._tracks or stays not in self._tracks or gone == stays:
+            return
+        lost, kept = self._tracks.pop(gone), self._tracks[stays]
+        if _sharpness(lost) > _sharpness(kept):
+            kept.place, kept.stored, kept.region = lost.place, lost.stored, lost.region
+        kept.words = sorted([*kept.words, *lost.words], key=lambda word: word.event)
+        kept.amendment = kept.amendment or lost.amendment
+        self._owner.update({place: stays for place, key in self._owner.items() if key == gone})
+        self._shown.pop(gone, None)
+        self._shown.pop(stays, None)
+
+
+def _sharpness(track: _Track) -> float:
+    return 0.0 if track.stored.sighting is None else track.stored.sighting.sharpness

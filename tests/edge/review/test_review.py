@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from alledge.errors import SlideUnusable
+from alledge.journal.projection import WITHDRAWN
 from alledge.journal.reading import JournalReader
 from alledge.review import Word
 from alledge.review.reading import ReviewFollower
@@ -72,6 +73,22 @@ def test_a_review_that_is_followed_is_the_one_that_is_read_at_once(tmp_path: Pat
                 fresh.as_of,
             )
             assert follower.catch_up(reader) is followed
+
+
+def test_cells_that_turned_out_to_be_one_are_counted_once_and_share_what_was_said(tmp_path: Path) -> None:
+    journal, desk, slide_id = begin_slide(tmp_path)
+    follower = ReviewFollower(slide_id)
+    with JournalReader(journal.path) as reader:
+        before = follower.catch_up(reader)
+        desk.say(slide_id, words_for(before, [5], "monocyte"), "Ada")
+        journal.append_event(WITHDRAWN, {"slide_id": slide_id, "cells": [[6, 3], [5, 2]]}, WALL)
+        followed, fresh = follower.catch_up(reader), review_of(journal, slide_id)
+    assert len(before.cells) == 6
+    assert len(fresh.cells) == fresh.slide.n_cells == 4
+    assert [cell.label for cell in fresh.cells if cell.opinion is not None] == ["monocyte"]
+    assert [c.history for c in followed.cells] == [c.history for c in fresh.cells]
+    desk.say(slide_id, words_for(fresh, [2], "blast"), "Ben")
+    assert review_of(journal, slide_id).cells[2].label == "blast"
 
 
 def test_a_slide_that_is_not_there_is_refused_by_number(tmp_path: Path) -> None:
