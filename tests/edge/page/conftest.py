@@ -1,6 +1,7 @@
 """A made slide and a browser that is signed in at its page."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,22 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    journal, _, slide = begin_slide(tmp_path)
-    with browser(tmp_path) as asked:
+    """For tests that change the slide."""
+    with bench_in(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """For tests that change nothing."""
+    with bench_in(tmp_path_factory.mktemp("still")) as made:
+        yield made
+
+
+@contextmanager
+def bench_in(folder: Path) -> Iterator[Bench]:
+    journal, _, slide = begin_slide(folder)
+    with browser(folder) as asked:
         asked.enter().raise_for_status()
-        yield Bench(asked, journal, slide, tmp_path)
+        yield Bench(asked, journal, slide, folder)
     journal.close()

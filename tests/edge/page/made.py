@@ -34,6 +34,10 @@ class Browser:
     keys: Keys
     headers: dict[str, str]
 
+    @property
+    def address(self) -> str:
+        return self.headers["origin"]
+
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.client.get(path, headers=headers, follow_redirects=False)
 

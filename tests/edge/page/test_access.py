@@ -3,6 +3,7 @@
 import stat
 from pathlib import Path
 
+import httpx
 import pytest
 
 from alledge.page.gate import MOST_BODY_BYTES, SECURITY_HEADERS
@@ -57,18 +58,14 @@ def test_a_cookie_that_was_altered_or_that_is_too_old_is_none() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/slides", "/slides/2", "/slides/2/sign-off", "/slides/2/report.pdf"])
-def test_without_a_session_pages_lead_to_the_entrance(tmp_path: Path, path: str) -> None:
-    begin_slide(tmp_path)
-    with browser(tmp_path) as asked:
-        answer = asked.get(path)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/enter")
+def test_without_a_session_pages_lead_to_the_entrance(still: Bench, path: str) -> None:
+    answer = httpx.get(still.browser.address + path)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/enter")
 
 
 @pytest.mark.parametrize("path", ["/api/slides", "/api/status", "/api/slides/2/cells", "/live/stream"])
-def test_without_a_session_programs_get_401(tmp_path: Path, path: str) -> None:
-    begin_slide(tmp_path)
-    with browser(tmp_path) as asked:
-        assert asked.get(path).status_code == 401
+def test_without_a_session_programs_get_401(still: Bench, path: str) -> None:
+    assert httpx.get(still.browser.address + path).status_code == 401
 
 
 def test_on_the_network_a_token_is_needed_and_an_operators_does_not_review(tmp_path: Path) -> None:
@@ -92,8 +89,8 @@ def test_on_the_network_a_token_is_needed_and_an_operators_does_not_review(tmp_p
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8311", "127.0.0.1.evil.example", "", "[::"])
-def test_a_foreign_name_is_refused_whatever_is_asked(bench: Bench, host: str) -> None:
-    answer = bench.browser.get("/api/slides", host=host)
+def test_a_foreign_name_is_refused_whatever_is_asked(still: Bench, host: str) -> None:
+    answer = still.browser.get("/api/slides", host=host)
     assert (answer.status_code, answer.json()["code"]) == (421, "foreign-host")
 
 
@@ -109,11 +106,11 @@ def test_a_foreign_name_is_refused_whatever_is_asked(bench: Bench, host: str) ->
         {CSRF_HEADER: "00" * 32},
     ],
 )
-def test_a_change_that_our_pages_did_not_ask_for_is_refused(bench: Bench, forged: dict[str, str]) -> None:
-    head = bench.journal.head()
-    answer = bench.browser.post(f"/api/slides/{bench.slide}/undo", headers=forged)
+def test_a_change_that_our_pages_did_not_ask_for_is_refused(still: Bench, forged: dict[str, str]) -> None:
+    head = still.journal.head()
+    answer = still.browser.post(f"/api/slides/{still.slide}/undo", headers=forged)
     assert (answer.status_code, answer.json()["code"]) == (403, "forged")
-    assert bench.journal.head() == head
+    assert still.journal.head() == head
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(tmp_path: Path) -> None:
@@ -124,14 +121,14 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(tmp_path: Path
         assert "samesite=strict" in cookie
 
 
-def test_a_form_of_another_kind_than_json_is_not_read(bench: Bench) -> None:
+def test_a_form_of_another_kind_than_json_is_not_read(still: Bench) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        answer = bench.browser.post("/api/session", {}, {"content-type": kind})
+        answer = still.browser.post("/api/session", {}, {"content-type": kind})
         assert answer.status_code == 415
 
 
-def test_a_body_that_is_too_large_is_refused_by_what_it_says_and_by_what_it_is(bench: Bench) -> None:
-    asked = bench.browser
+def test_a_body_that_is_too_large_is_refused_by_what_it_says_and_by_what_it_is(still: Bench) -> None:
+    asked = still.browser
     large = {"name": "x" * MOST_BODY_BYTES, "token": ""}
     assert asked.post("/api/session", large).status_code == 413
 
@@ -159,25 +156,25 @@ def test_a_body_that_is_too_large_is_refused_by_what_it_says_and_by_what_it_is(b
         "/%00",
     ],
 )
-def test_no_path_reaches_a_file(bench: Bench, path: str) -> None:
-    answer = bench.browser.get(path)
+def test_no_path_reaches_a_file(still: Bench, path: str) -> None:
+    answer = still.browser.get(path)
     assert answer.status_code in (404, 422)
     assert b"sqlite" not in answer.content.lower()
 
 
-def test_every_answer_forbids_the_browser_what_our_pages_do_not_need(bench: Bench) -> None:
-    paths = ("/", "/enter", "/api/slides", "/nothing", f"/slides/{bench.slide}", "/openapi.json")
+def test_every_answer_forbids_the_browser_what_our_pages_do_not_need(still: Bench) -> None:
+    paths = ("/", "/enter", "/api/slides", "/nothing", f"/slides/{still.slide}", "/openapi.json")
     for path in paths:
-        headers = bench.browser.get(path).headers
+        headers = still.browser.get(path).headers
         assert {name: headers[name] for name in SECURITY_HEADERS} == dict(SECURITY_HEADERS), path
         assert headers["cache-control"] == "no-store"
         assert "server" not in headers
     assert "'unsafe" not in SECURITY_HEADERS["content-security-policy"]
 
 
-def test_pages_load_nothing_from_elsewhere_and_hold_no_script_of_their_own(bench: Bench) -> None:
-    for path in ("/", "/enter", "/slides", f"/slides/{bench.slide}", f"/slides/{bench.slide}/sign-off"):
-        html = bench.browser.get(path).text
+def test_pages_load_nothing_from_elsewhere_and_hold_no_script_of_their_own(still: Bench) -> None:
+    for path in ("/", "/enter", "/slides", f"/slides/{still.slide}", f"/slides/{still.slide}/sign-off"):
+        html = still.browser.get(path).text
         assert "://" not in html.replace("http://www.w3.org", ""), path
         assert " style=" not in html
         assert " on" not in html.split("<body")[0].replace(" only", "")

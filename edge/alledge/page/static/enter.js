@@ -5,8 +5,9 @@ import { ask, byId, Problem } from "./common.js";
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 if (token && byId("token")) byId("token").value = token;
 if (location.hash) history.replaceState(null, "", location.pathname);
-byId("name").value = localStorage.getItem("name") ?? "";
+byId("name").value ||= localStorage.getItem("name") ?? "";
 
+byId("go").disabled = false; // before, a form would be sent that nobody reads
 byId("enter").addEventListener("submit", async (event) => {
   event.preventDefault();
   const name = byId("name").value;
