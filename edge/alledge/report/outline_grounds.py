@@ -21,7 +21,7 @@ from alledge.report.latin import visible
 from alledge.report.wording import Wording
 from alledge.strict_json import Json
 
-_SHOWN_METRICS: Final = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "macro_f1")
+SHOWN_METRICS: Final = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc", "macro_f1")
 
 
 def fields(report: SlideReport, words: Wording) -> list[Block]:
@@ -106,7 +106,7 @@ def _card_figures(card: Card, words: Wording) -> list[Block]:
     )
     rows = tuple(
         _figure(name, entry, words)
-        for name in _SHOWN_METRICS
+        for name in SHOWN_METRICS
         if isinstance(entry := card.metrics.get(name), dict) and _number(entry, "value") is not None
     )
     notes = [Paragraph(words("model.notes", note=" ".join(map(visible, card.notes))))] if card.notes else []
