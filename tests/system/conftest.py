@@ -1,12 +1,19 @@
 """One study, one run and one model, made once by the real commands and shared by every system test."""
 
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.edge.service.tiny_service import true_model_bytes
+from tests.system.booted.times import Times
 from tests.system.processes import Finished, run_command
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +45,31 @@ def model(run_folder: Path) -> Path:
 def snap(model: Path) -> Callable[..., Finished]:
     """`alledge snap` with the model, as a process."""
     return lambda *arguments: run_command("alledge", "snap", "--model", model, *arguments)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The distribution as a device gets it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "--disable-pip-version-check", "-w", folder, REPOSITORY], check=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def model_bytes() -> bytes:
+    """ALLSCOPE_BOOT_MODEL, or a small model that answers its golden vectors."""
+    named = os.environ.get("ALLSCOPE_BOOT_MODEL")
+    return Path(named).read_bytes() if named else true_model_bytes()
+
+
+@pytest.fixture(scope="session")
+def times() -> Iterator[Times]:
+    """Takes down how long things took; the table goes to ALLSCOPE_BOOT_TABLE."""
+    taken = Times()
+    yield taken
+    if table := os.environ.get("ALLSCOPE_BOOT_TABLE"):
+        Path(table).write_text("\n".join(taken.rows) + "\n")
 
 
 def fields_of(file: Path) -> list[dict[str, object]]:
