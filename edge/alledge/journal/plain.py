@@ -9,6 +9,7 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -59,10 +60,16 @@ def _build(hint: object, value: Json) -> object:
     return _build_simple(hint, value)
 
 
+@cache
+def _hints(kind: type) -> dict[str, object]:
+    """Declared types by field; looking them up took half the time of reading a slide."""
+    return get_type_hints(kind)
+
+
 def _build_dataclass(kind: type, value: Json) -> object:
     if not isinstance(value, dict):
         raise _unexpected(kind, value)
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     given = {
         field.name: _build(hints[field.name], value[field.name])
         for field in fields(kind)

@@ -13,6 +13,7 @@ from typing import Final
 
 import alledge
 from alledge.service.camera_child import CameraJob, job_as_json
+from alledge.service.camera_keeper import CameraLimits
 from alledge.service.camera_port import CameraFailure, VitalSigns
 from alledge.service.ring import (
     MAX_FRAME_BYTES,
@@ -25,12 +26,26 @@ from alledge.service.ring import (
 
 _REAP_S: Final = 0.2  # a killed process is gone by then, or it hangs in the kernel and is left to it
 _REAL_TIME: Final = ("picamera2:", "v4l2:")
+_FAULTY: Final = "faulty:"
+_RENDERING_S: Final = 60.0
 
 
 def policy_for(spec: str) -> OverwritePolicy:
     """Newest wins for cameras, which cannot wait; archives and simulators lose nothing by waiting."""
-    is_real = any(part.startswith(_REAL_TIME) for part in spec.split("|"))
-    return OverwritePolicy.NEWEST_WINS if is_real else OverwritePolicy.WAIT
+    return OverwritePolicy.NEWEST_WINS if _is_real(spec) else OverwritePolicy.WAIT
+
+
+def limits_for(spec: str, open_s: float, capture_s: float) -> CameraLimits:
+    """How long a camera may take: as set for a camera and for faults put on purpose.
+
+    A phantom renders for seconds on a busy machine, and a large picture takes as long to decode.
+    """
+    is_patient = not _is_real(spec) and not spec.startswith(_FAULTY)
+    return CameraLimits(open_s, max(capture_s, _RENDERING_S) if is_patient else capture_s)
+
+
+def _is_real(spec: str) -> bool:
+    return any(part.startswith(_REAL_TIME) for part in spec.split("|"))
 
 
 class CameraProcess:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alledge.service.camera_process import CameraProcess, policy_for
+from alledge.service.camera_process import CameraProcess, limits_for, policy_for
 from alledge.service.ring import Claimed, OverwritePolicy, Phase
 
 PHANTOM = "phantom:seed=1,width=160,height=120,n_red_cells=2"
@@ -122,3 +122,9 @@ def test_cameras_overwrite_and_archives_wait() -> None:
         policy_for("picamera2:0") is policy_for("faulty:hang|v4l2:/dev/video0") is OverwritePolicy.NEWEST_WINS
     )
     assert policy_for("phantom:") is policy_for("file:a") is OverwritePolicy.WAIT
+
+
+def test_a_renderer_that_is_slow_is_not_taken_for_a_camera_that_hangs() -> None:
+    assert limits_for("phantom:slide=1", 20.0, 5.0).capture_s == 60.0
+    assert limits_for("picamera2:0", 20.0, 5.0).capture_s == 5.0
+    assert limits_for("faulty:hang|phantom:", 20.0, 0.5).capture_s == 0.5
