@@ -9,6 +9,7 @@ rendered (a phantom slide under a moving hand); times say nothing about how righ
 - `patterns`: one patch through one interpreter, against what is common: an interpreter built per frame, an
   HTTP request with a JPEG per image, MobileNetV2 at 224 pixels per patch (where allconvert can make it).
 - `memory`: resident memory over many fields, and its slope with two standard errors; `--fields 100000`.
+- `process`: the same of a real `alledge run` as a process of its own, an archive going round; `--minutes 10`.
 - `clean`: frames without a fault through the whole loop; every alarm is a false one; `--clean 100000`.
 """
 
@@ -17,6 +18,7 @@ import http.client
 import http.server
 import json
 import os
+import subprocess
 import tempfile
 import threading
 import time
@@ -42,6 +44,7 @@ from alledge.patches import cut_patches
 from alledge.service.camera_keeper import CameraKeeper, CameraLimits
 from alledge.service.camera_process import CameraProcess
 from alledge.service.config import Config
+from alledge.service.control import Order, ask
 from alledge.service.loop import Ports, Station
 from alledge.service.run import open_analyst
 from alledge.types import U8
@@ -51,6 +54,7 @@ CAMERA = f"phantom:slide=1,width_px=1640,height_px=1232,pixel_um={PIXEL_UM}"
 N_FIELDS = 16
 ROUNDS = 4
 SAMPLES = 40
+ROUND_TRIPS = 2000
 
 
 @dataclass
@@ -83,8 +87,9 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="A model file, as from `allconvert quantize`.")
     parser.add_argument("--fields", type=int, default=2000, help="Fields for the memory row.")
     parser.add_argument("--clean", type=int, default=5000, help="Clean frames through the loop.")
+    parser.add_argument("--minutes", type=float, default=2.0, help="How long the process row runs.")
     parser.add_argument("--mobilenet", action="store_true", help="With MobileNetV2-224 (needs TensorFlow).")
-    parser.add_argument("--only", choices=["fields", "patterns", "memory", "clean"])
+    parser.add_argument("--only", choices=["fields", "patterns", "memory", "process", "clean"])
     options = parser.parse_args()
     cv2.setNumThreads(1)
     model = read_model(options.model)
@@ -92,6 +97,7 @@ def main() -> None:
         "fields": lambda: bench_fields(options.model, model),
         "patterns": lambda: bench_patterns(model, with_mobilenet=options.mobilenet),
         "memory": lambda: bench_memory(options.model, model, options.fields),
+        "process": lambda: bench_process(options.model, options.minutes),
         "clean": lambda: bench_clean(model, options.clean),
     }
     for name, table in tables.items():
@@ -213,13 +219,13 @@ def cpu_of(pid: int | None) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_mb(pid: int | None) -> float:
-    """Memory of a process, what it shares counted in part (PSS); 0 when there is none."""
+def resident_mb(pid: int | None, kind: str = "Pss") -> float:
+    """Memory of a process, what it shares counted in part (Pss) or whole (Rss); 0 when there is none."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")) / 1024
 
 
 # One patch: ours against the patterns of the field.
@@ -320,6 +326,42 @@ def bench_memory(path: Path, model: ModelFile, n_fields: int) -> None:
                 mb.append(resident_mb(os.getpid()))
         journal.close()
     tell_slope(np.array(at, float), np.array(mb))
+
+
+def bench_process(path: Path, minutes: float) -> None:
+    """Resident memory of a real service, sampled while fields of 1640 x 1232 go round."""
+    with tempfile.TemporaryDirectory() as folder:
+        fields, archive, data = (Path(folder) / name for name in ("fields", "archive", "data"))
+        render_fields(fields)
+        archive.mkdir()
+        pictures = sorted(fields.iterdir())
+        for number in range(ROUND_TRIPS * len(pictures)):
+            (archive / f"{number:06d}.bmp").hardlink_to(pictures[number % len(pictures)])
+        config = Path(folder) / "alledge.toml"
+        config.write_text("frames_per_s = 120.0\n")
+        command = ["alledge", "run", "--config", config, "--camera", f"file:{archive}", "--model", path]
+        command += ["--data", data, "--pixel-um", PIXEL_UM, "--slide", "0"]
+        with subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL) as service:
+            at, mb = sample_memory(service.pid, data / "status.json", minutes)
+            service.terminate()
+    tell_slope(np.array(at, float), np.array(mb))
+
+
+def sample_memory(pid: int, status: Path, minutes: float) -> tuple[list[int], list[float]]:
+    """(fields analysed, RSS in MB) of a service every other second; each 500 fields a new slide is laid."""
+    at: list[int] = []
+    mb: list[float] = []
+    end_s, slide = time.monotonic() + 60.0 * minutes, 0
+    while time.monotonic() < end_s:
+        time.sleep(2.0)
+        done = json.loads(status.read_text())["ledger"]["analysed"] if status.exists() else 0
+        if done:
+            at.append(done)
+            mb.append(resident_mb(pid, "Rss"))
+        if done // 500 > slide:
+            slide = done // 500
+            ask(status.with_name("control.sock"), Order.NEW_SLIDE, str(slide))
+    return at, mb
 
 
 def tell_slope(at: np.ndarray, mb: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from alledge.illumination import Illumination
 from alledge.kinds import Kind, tell_kinds
 from alledge.morphology import describe_cell
 from alledge.nuclei import find_nuclei
-from alledge.reduced import reduce_by
+from alledge.reduced import Halvings
 from alledge.stain import TYPICAL_RED_CELLS, chromatin_density, red_cell_direction
 from alledge.types import F32, U8, CellsFound
 
@@ -27,19 +27,22 @@ _SMOOTHING_UM: Final = 0.35  # the resolution limit of the objectives; chromatin
 _LEAST_SIDE_PX: Final = 16
 
 
-def find_cells(pixels: U8, illumination: Illumination, pixel_um: float) -> CellsFound:
+def find_cells(
+    pixels: U8, illumination: Illumination, pixel_um: float, seen: Halvings | None = None
+) -> CellsFound:
     """White cells of a field, with smudges and platelets told apart from them.
 
     Args:
         pixels: (H, W, 3) uint8 BGR frame.
         illumination: of that frame.
         pixel_um: micrometres per pixel of the frame.
+        seen: the same frame, where others look at reduced copies of it as well.
 
     Returns:
         Cells in reading order (by row of the centre, then column); none where nothing nucleated is seen.
     """
     factor = max(1, min(int(WORKING_UM / pixel_um), min(pixels.shape[:2]) // _LEAST_SIDE_PX))
-    reduced = reduce_by(pixels, illumination, factor)
+    reduced = (seen or Halvings(pixels)).reduce_by(illumination, factor)
     # Cut out on black there are no red cells to read their colour from.
     red_cells = TYPICAL_RED_CELLS if illumination.masked else red_cell_direction(reduced.pixels)
     density = smooth_density(chromatin_density(reduced.pixels, red_cells), pixel_um * factor)

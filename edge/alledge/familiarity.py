@@ -9,6 +9,7 @@ guard against rubbish, not a detector of new diseases.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import cv2
@@ -80,7 +81,7 @@ def patch_colours(patches: U8) -> F64:
 
 
 def _features_of_one(patch: U8) -> list[float]:
-    absorbance = _ABSORBANCE[patch]
+    absorbance = cv2.LUT(patch, _ABSORBANCE)
     red, green, blue = (absorbance[:, :, channel] for channel in range(3))
     centre = _centre_disc(patch.shape[0])
     laplacian = cv2.Laplacian(green, cv2.CV_32F)
@@ -105,10 +106,12 @@ def _absorbance_table() -> F32:
     return np.log10(np.float32(230.0) / levels).astype(np.float32)
 
 
+@cache  # patches have one size
 def _centre_disc(side_px: int) -> npt.NDArray[np.bool_]:
-    """(side, side) bool: the disc of half the patch's width, where a centred cell lies."""
+    """(side, side) bool, read-only: the disc of half the patch's width, where a centred cell lies."""
     offset = np.arange(side_px) - (side_px - 1) / 2
     inside: npt.NDArray[np.bool_] = np.hypot(offset[:, None], offset[None, :]) <= side_px / 4
+    inside.setflags(write=False)
     return inside
 
 

@@ -15,6 +15,7 @@ Crops on pure black (C-NMC) hold no plasma: black is mask, the gain is one.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -35,6 +36,7 @@ _GAIN_EVERY: Final = 16  # pixels between readings of the stored surface
 _MASK_FRACTION: Final = 0.10  # so much pure black is no lens shadow but a mask
 _PLASMA_BAND: Final = 0.06  # natural log; camera noise and JPEG stay within, the palest red cell does not
 _LOWEST_LEVEL: Final = 8.0  # a background darker than this carries no light to correct
+_LOG_OF_LEVEL: Final[F64] = np.log(np.maximum(np.arange(256), 1).astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +113,7 @@ def estimate_illumination(frame_pixels: U8) -> Illumination:
     lit = samples[samples.any(axis=2)]
     if len(lit) < (1.0 - _MASK_FRACTION) * samples.shape[0] * samples.shape[1] and _is_cut_out(lit):
         return _freeze(np.full((2, 2, 3), PLASMA_LEVEL, np.float32), width, height, masked=True)
-    logs = np.log(np.maximum(samples, 1).astype(np.float64))
+    logs = np.asarray(cv2.LUT(samples, _LOG_OF_LEVEL), dtype=np.float64)
     coefficients = _fit_plasma(logs)
     axis = np.linspace(-1.0, 1.0, _GRID_A_SIDE)
     surface = _terms(axis[np.newaxis, :], axis[:, np.newaxis]) @ coefficients
@@ -160,9 +162,15 @@ def _terms(x: F64, y: F64) -> F64:
 
 
 def _terms_over(image: F64) -> F64:
-    """(h, w, 6) terms at each pixel of an image."""
-    height, width = image.shape[:2]
-    return _terms(np.linspace(-1, 1, width)[np.newaxis, :], np.linspace(-1, 1, height)[:, np.newaxis])
+    """(h, w, 6) terms at each pixel of an image; read-only."""
+    return _terms_of_size(*image.shape[:2])
+
+
+@lru_cache(maxsize=4)  # a camera's frames have one size
+def _terms_of_size(height: int, width: int) -> F64:
+    terms = _terms(np.linspace(-1, 1, width)[np.newaxis, :], np.linspace(-1, 1, height)[:, np.newaxis])
+    terms.setflags(write=False)
+    return terms
 
 
 def _fit_plasma(logs: F64) -> F64:

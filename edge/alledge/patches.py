@@ -65,6 +65,8 @@ def _cut(pixels: U8, x: float, y: float, step: float, illumination: Illumination
     )
     at_x = first_x + centre + step * np.arange(PATCH_PX)
     at_y = first_y + centre + step * np.arange(PATCH_PX)
-    level[:, (at_x < -0.5) | (at_x > pixels.shape[1] - 0.5)] = outside
-    level[(at_y < -0.5) | (at_y > pixels.shape[0] - 0.5)] = outside
+    if at_x[0] < -0.5 or at_x[-1] > pixels.shape[1] - 0.5:
+        level[:, (at_x < -0.5) | (at_x > pixels.shape[1] - 0.5)] = outside
+    if at_y[0] < -0.5 or at_y[-1] > pixels.shape[0] - 0.5:
+        level[(at_y < -0.5) | (at_y > pixels.shape[0] - 0.5)] = outside
     return level

@@ -23,6 +23,7 @@ from alledge.model_file import read_model
 from alledge.patches import PATCH_PX, cut_patches
 from alledge.pixel_size import estimate_pixel_size
 from alledge.quality import judge_quality, refuse
+from alledge.reduced import Halvings
 from alledge.stain_check import is_stain_strange
 from alledge.types import (
     U8,
@@ -95,12 +96,16 @@ def analyse_with_evidence(
     model: FieldModel | None,
     pixel_um: float | None = None,
     calibration: Calibration | None = None,
+    seen: Halvings | None = None,
 ) -> FieldAnalysis:
-    """The same as `analyse_field`, with the patches that the calls rest on."""
+    """The same as `analyse_field`, with the patches that the calls rest on.
+
+    seen: the same frame, where others look at reduced copies of it as well.
+    """
     field = _judge_field(frame, pixel_um, calibration)
     if field.quality.verdict is not Verdict.OK:
         return _refused(frame, model, field)
-    found = find_cells(frame.pixels, field.illumination, field.pixel_size.pixel_um)
+    found = find_cells(frame.pixels, field.illumination, field.pixel_size.pixel_um, seen)
     patches = _patches(frame, found.cells, field) if model else NO_PATCHES
     if model and _is_stain_strange(found.cells, patches, model.card):
         finding = "The cells of this field differ in colour from those that the model was fitted on."

@@ -82,7 +82,8 @@ def judge_quality(pixels: U8, illumination: Illumination, pixel_um: float | None
     known_um = _ASSUMED_UM if pixel_um is None else pixel_um
     blur_um = _blur_um(pixels, known_um)
     level = float(illumination.background.mean())
-    saturated = float((pixels[::8, ::8].min(axis=2) >= 254).mean())
+    blue, green, red = cv2.split(np.ascontiguousarray(pixels[::8, ::8]))
+    saturated = float((np.minimum(np.minimum(blue, green), red) >= 254).mean())
     verdict = _verdict(level, saturated, matter, blur_um, illumination)
     if verdict is Verdict.OK and not illumination.masked and is_too_thick(pixels, illumination, known_um):
         verdict = Verdict.TOO_THICK
@@ -130,12 +131,13 @@ def _weigh_matter(pixels: U8, illumination: Illumination) -> _Matter:
     density = optical_density(sampled).reshape(-1, 3)
     if illumination.masked:
         density = density[sampled.reshape(-1, 3).any(axis=1)]
-    total = density.sum(axis=1)
+    blue, green, red = density.T
+    total = blue + green + red
     stained = total > _STAINED
     blood = _like_blood(density[stained], total[stained], illumination.masked)
     return _Matter(
         stained=float(stained.mean()),
-        plasma=float((np.abs(density) < _CLEAR).all(axis=1).mean()),
+        plasma=float(((np.abs(blue) < _CLEAR) & (np.abs(green) < _CLEAR) & (np.abs(red) < _CLEAR)).mean()),
         black=float((total > _BLACK).mean()),
         blood=float(blood.mean()) if blood.size else 0.0,
     )

@@ -263,12 +263,12 @@ class World:
         if self.is_on and self.plan.ring == "damaged":
             ring.damage_newest()
 
-    def _analyse(self, frame: Frame) -> FieldAnalysis:
+    def _analyse(self, frame: Frame, seen: Halvings) -> FieldAnalysis:
         """The real pixel path for whatever is not a clean exposure; its remembered outcome for what is."""
         index = _index(frame.source)
         if not _shows(frame.pixels, self.scenery.pictures[index]):
             model = FieldModel(self._sentinel, self.scenery.model.card)
-            return analyse_with_evidence(frame, model, None, self.scenery.calibration)
+            return analyse_with_evidence(frame, model, None, self.scenery.calibration, seen)
         if self.is_on and self.plan.ring == "overwritten":
             self.camera.overwrite_held(frame)
         clean = self.scenery.clean[index]

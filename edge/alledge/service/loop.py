@@ -311,7 +311,7 @@ class Station:
     def _analyse(self, claimed: Claimed, seen: Halvings) -> DropReason | None:
         """Look at a field and hand its result to the store; gives why there is none."""
         try:
-            analysis = self._ports.analyst.analyse(claimed.frame)
+            analysis = self._ports.analyst.analyse(claimed.frame, seen)
         except ClassifierFailed as error:
             self._mend_classifier(error)
             return DropReason.CLASSIFIER_FAILED

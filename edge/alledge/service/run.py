@@ -26,8 +26,9 @@ from alledge.errors import AlreadyRunning, JournalDamaged, JournalUnavailable, P
 from alledge.health import read_health
 from alledge.model_file import ModelFile, read_model
 from alledge.pipeline import FieldAnalysis, FieldModel, analyse_with_evidence
-from alledge.service.camera_keeper import CameraKeeper, CameraLimits
-from alledge.service.camera_process import CameraProcess
+from alledge.reduced import Halvings
+from alledge.service.camera_keeper import CameraKeeper
+from alledge.service.camera_process import CameraProcess, limits_for
 from alledge.service.config import Config, keep_good_copy
 from alledge.service.control import ControlSocket
 from alledge.service.ledger import LedgerState
@@ -104,7 +105,7 @@ def run_service(
             spec = camera_spec(config.camera, analyst.calibration)
             camera = CameraProcess(spec, least_interval_s=1.0 / config.frames_per_s)
             held.callback(camera.close)
-            keeper = CameraKeeper(camera, CameraLimits(config.open_s, config.capture_s))
+            keeper = CameraKeeper(camera, limits_for(spec, config.open_s, config.capture_s))
             board = _Board()
             control = ControlSocket(runtime / "control.sock", lambda: board.status)
             held.callback(control.close)
@@ -145,8 +146,8 @@ def open_analyst(config: Config, data: Path) -> tuple[Analyst, ModelFile]:
         self_test(classifier, fresh.golden, fresh.card)
         holder[:] = [FieldModel(SentinelClassifier(classifier, fresh.golden), fresh.card)]
 
-    def analyse(frame: Frame) -> FieldAnalysis:
-        return analyse_with_evidence(frame, holder[0], config.pixel_um or None, calibration)
+    def analyse(frame: Frame, seen: Halvings) -> FieldAnalysis:
+        return analyse_with_evidence(frame, holder[0], config.pixel_um or None, calibration, seen)
 
     build()
     return Analyst(analyse, build, model.card, calibration), model

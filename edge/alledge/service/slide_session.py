@@ -176,7 +176,7 @@ def _remembered(
 class Analyst:
     """The pixel path as the service runs it: model, calibration, and a way to build the network anew."""
 
-    analyse: Callable[[Frame], FieldAnalysis]
+    analyse: Callable[[Frame, Halvings], FieldAnalysis]
     mend: Callable[[], None]
     card: Card
     calibration: Calibration | None = None

@@ -7,6 +7,7 @@ is divided out, so that a flickering lamp is no movement.
 
 from typing import Final
 
+import cv2
 import numpy as np
 
 from alledge.reduced import Halvings
@@ -33,7 +34,8 @@ class Stillness:
         now = self._asked = _reduced(view)
         if now.shape != self._kept.shape:
             return False
-        moved = np.abs(now - self._kept).max(axis=2) > _MOVED_LEVELS
+        blue, green, red = cv2.split(cv2.absdiff(now, self._kept))
+        moved = cv2.max(cv2.max(blue, green), red) > _MOVED_LEVELS
         return float(moved.mean()) < _MOVED_FRACTION
 
     def keep(self, view: Halvings) -> None:
