@@ -112,7 +112,8 @@ def cells_json(review: SlideReview, indices: Iterable[int] | None = None) -> byt
         "who": [cell.opinion.who if cell.opinion else "" for cell in cells],
         "seen": [cell.last_event for cell in cells],
     }
-    return json.dumps({"as_of": review.as_of, "labels": labels, **columns}).encode()
+    head = {"as_of": review.as_of, "withdrawn": review.n_withdrawn, "labels": labels}
+    return json.dumps(head | columns).encode()
 
 
 def changed_since(review: SlideReview, as_of: int) -> list[int]:

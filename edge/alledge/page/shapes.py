@@ -131,9 +131,11 @@ class CellsOut(_Shape):
 
     index: place in the slide. call, word, amended: index into labels; call -1: none, word and amended -2:
     nobody spoke, -1: no cell. p: of the called label. review: the model abstained. seen: newest word on it.
+    withdrawn: when it changes, so do indices, and all must be asked for again.
     """
 
     as_of: Number
+    withdrawn: int
     labels: list[str]
     index: list[int]
     field: list[int]

@@ -65,6 +65,7 @@ class SlideHistory:
         self._tracks: dict[Place, _Track] = {}
         self._owner: dict[Place, Place] = {}
         self._shown: dict[Place, ReviewedCell] = {}
+        self._n_withdrawn = 0
         self._signed: SignOff | None = None
         self._withdrawals: list[Withdrawal] = []
         self._amendments: list[Amendment] = []
@@ -104,6 +105,7 @@ class SlideHistory:
             amendments=tuple(self._amendments),
             withdrawals=tuple(self._withdrawals),
             as_of=as_of,
+            n_withdrawn=self._n_withdrawn,
         )
 
     def _take_sighting(self, place: Place, stored: StoredCell, region: int | None) -> None:
@@ -186,6 +188,7 @@ class SlideHistory:
     def _unite(self, gone: Place, stays: Place) -> None:
         if gone not in self._tracks or stays not in self._tracks or gone == stays:
             return
+        self._n_withdrawn += 1
         lost, kept = self._tracks.pop(gone), self._tracks[stays]
         if _sharpness(lost) > _sharpness(kept):
             kept.place, kept.stored, kept.region = lost.place, lost.stored, lost.region

@@ -109,7 +109,8 @@ class SlideReview:
     """A slide with its cells, each once, in the order they were first seen.
 
     n_open: cells that wait for a person. signed: the signature in force. as_of: number of the journal's
-    last event that was looked at.
+    last event that was looked at. n_withdrawn: cells that turned out to be others; while it is the same,
+    cells keep their places and new ones come at the end.
     """
 
     slide: SlideSummary
@@ -119,6 +120,7 @@ class SlideReview:
     amendments: tuple[Amendment, ...]
     withdrawals: tuple[Withdrawal, ...] = ()
     as_of: int = 0
+    n_withdrawn: int = 0
 
     def cell(self, field_id: int, position: int) -> ReviewedCell | None:
         """The cell shown by that sighting; None when another sighting shows it, or there is none."""

@@ -7,6 +7,7 @@ import pytest
 from alledge.journal.reading import JournalReader
 from alledge.journal.verification import verify_journal
 from alledge.strict_json import Json
+from tests.edge.journal.made import WALL
 from tests.edge.page.conftest import Bench
 from tests.edge.page.made import browser
 
@@ -18,7 +19,7 @@ def events(bench: Bench, kind: str) -> list[dict[str, Json]]:
 
 def test_cells_come_as_columns_of_one_length_with_the_models_call_and_no_word(bench: Bench) -> None:
     told = bench.browser.cells(bench.slide)
-    columns = [value for key, value in told.items() if key not in ("as_of", "labels")]
+    columns = [value for key, value in told.items() if key not in ("as_of", "withdrawn", "labels")]
     assert {len(column) for column in columns} == {6}
     assert [told["labels"][call] for call in told["call"]] == ["blast", "normal", "blast"] * 2
     assert told["review"] == [0, 0, 1] * 2
@@ -90,6 +91,14 @@ def test_each_view_of_a_report_is_noted_with_the_name(bench: Bench, kind: str, s
     assert answer.content.lower().startswith(starts.lower())
     (noted,) = events(bench, "report-viewed")
     assert (noted["slide_id"], noted["who"], noted["format"]) == (bench.slide, "Ada", kind)
+
+
+def test_when_cells_turn_out_to_be_others_the_page_is_told_to_begin_anew(bench: Bench) -> None:
+    before = bench.browser.cells(bench.slide)
+    bench.journal.append_event("cells-withdrawn", {"slide_id": bench.slide, "cells": [[4, 1]]}, WALL)
+    news = bench.browser.get(f"/api/slides/{bench.slide}/cells?since={before['as_of']}").json()
+    assert (before["withdrawn"], news["withdrawn"]) == (0, 1)
+    assert len(bench.browser.cells(bench.slide)["index"]) == 5
 
 
 def test_a_patch_is_named_by_its_hash_and_may_be_kept_forever(bench: Bench) -> None:

@@ -8,12 +8,22 @@ export class Cells {
     this.all = [];
     this.labels = [];
     this.asOf = 0;
+    this.withdrawn = 0;
   }
 
-  /** Take in columns of the whole slide, or of all that changed since `asOf`. */
+  /** Take in columns of the whole slide. */
+  begin(told) {
+    this.all = [];
+    this.withdrawn = told.withdrawn;
+    this.catchUp(told);
+  }
+
+  /** Take in columns of all that changed since `asOf`; false when cells were withdrawn: then begin anew. */
   catchUp(told) {
+    if (told.withdrawn !== this.withdrawn) return false;
     this.asOf = told.as_of;
     this.take(told);
+    return true;
   }
 
   /** Take in columns of some cells. Other cells may have come meanwhile: those are for `catchUp`. */

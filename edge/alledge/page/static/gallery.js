@@ -245,6 +245,7 @@ async function changing(action, next) {
   isBusy = true;
   try {
     const told = await action();
+    if (told.withdrawn !== cells.withdrawn) return void await lookAgain();
     cells.take(told);
     const target = next ? next.index : told.index[0];
     chosen.clear();
@@ -314,8 +315,10 @@ async function lookAgain() {
   if (!told) return;
   const hasNews = told.index.length > 0;
   const current = here()?.index;
-  cells.catchUp(told);
-  if (!hasNews) return;
+  if (!cells.catchUp(told)) {
+    const whole = await trying(() => ask("GET", `/api/slides/${slide}/cells`));
+    if (whole) cells.begin(whole);
+  } else if (!hasNews) return;
   arrange();
   const place = order.findIndex((cell) => cell.index === current);
   if (place >= 0 && place !== at) {
@@ -400,7 +403,7 @@ const [told, first] = await Promise.all([
   trying(() => ask("GET", `/api/slides/${slide}/cells`)), trying(() => ask("GET", `/api/slides/${slide}`)),
 ]);
 if (first) showSummary(first);
-if (told) cells.catchUp(told);
+if (told) cells.begin(told);
 byId("loading").hidden = cells.all.length > 0;
 byId("loading").textContent = t("page.gallery.no-cells");
 arrange();

@@ -26,6 +26,8 @@ async function showField(told, jpeg) {
   shown?.picture.close();
   shown = { picture, told };
   draw();
+  byId("field").dataset.ageMs = Math.round(Date.now() - told.shown_unix_ms);
+  byId("field").dataset.sequence = told.sequence;
   byId("no-picture").hidden = true;
   showVerdict(told);
   showFocus(told.focus ?? null);
@@ -35,8 +37,6 @@ function draw() {
   if (!shown) return;
   const canvas = byId("field");
   drawField(canvas, shown.picture, shown.told, status.positive_labels ?? [], showsBoxes);
-  canvas.dataset.sequence = shown.told.sequence;
-  canvas.dataset.ageMs = Math.round(Date.now() - shown.told.shown_unix_ms);
 }
 
 function showVerdict(told) {
