@@ -60,7 +60,7 @@ lock:
 	for system in bookworm:3.11 trixie:3.13; do \
 	  uv pip compile --python-version $${system#*:} --python-platform aarch64-manylinux_2_28 --only-binary :all: \
 	    --generate-hashes --no-header --no-emit-package numpy --upgrade --extra edge --extra page \
-	    --constraint requirements/pi-$${system%:*}.in pyproject.toml -o requirements/pi-$${system%:*}.txt; \
+	    --constraint requirements/pi-$${system%:*}.in pyproject.toml -o requirements/pi-$${system%:*}.txt || exit 1; \
 	done
 
 clean:
