@@ -25,6 +25,7 @@ CREATE TABLE events (
     previous_hash TEXT NOT NULL,     -- of the event before, 64 zeros for the first
     hash TEXT NOT NULL               -- SHA-256 of previous_hash, number, kind and body, a newline between
 ) STRICT;
+CREATE INDEX events_of_kind ON events (kind, number);
 CREATE TABLE blobs (
     field_id INTEGER NOT NULL,       -- whose picture
     position INTEGER NOT NULL,       -- of the cell in the field, -1 for the field itself

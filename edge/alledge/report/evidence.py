@@ -61,14 +61,19 @@ def facts_of(calibration: Calibration) -> CalibrationFacts:
     )
 
 
+def noted_evidence(reader: JournalReader) -> Evidence:
+    """What the journal itself notes."""
+    return Evidence(dict(_noted_cards(reader)), dict(_noted_calibrations(reader)))
+
+
 def find_evidence(reader: JournalReader, data: Path, models: Iterable[Path] = ()) -> Evidence:
     """What the journal notes, and where it does not, these model files and the data folder's calibration.
 
     A file that is missing or cannot be read gives nothing: the report says what it lacks.
     """
+    noted = noted_evidence(reader)
     return Evidence(
-        dict(_cards_of(models)) | dict(_noted_cards(reader)),
-        _calibrations_of(data) | dict(_noted_calibrations(reader)),
+        {**dict(_cards_of(models)), **noted.cards}, {**_calibrations_of(data), **noted.calibrations}
     )
 
 

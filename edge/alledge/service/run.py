@@ -31,9 +31,11 @@ from alledge.service.camera_keeper import CameraKeeper
 from alledge.service.camera_process import CameraProcess, limits_for
 from alledge.service.config import Config, keep_good_copy
 from alledge.service.control import ControlSocket
+from alledge.service.grounds import grounds_note
 from alledge.service.ledger import LedgerState
 from alledge.service.live_view import LIVE_VIEW_FILE, LiveViewWriter
 from alledge.service.loop import Ports, Station
+from alledge.service.result_store import Write
 from alledge.service.resuming import Found, open_and_resume, set_aside_if_damaged
 from alledge.service.room import QuotaRoom
 from alledge.service.sentinel import SentinelClassifier, self_test
@@ -119,6 +121,8 @@ def run_service(
             station = Station(
                 ports, slide or config.slide, keep_pictures=config.keep_pictures, resumed=found.session
             )
+            note = grounds_note(journal.path, model, analyst.calibration, clock.wall())
+            station.store.submit(Write(note, lambda _: None), clock.monotonic_ns())
             for part, trouble in (("config", config_trouble), *found.troubles):
                 station.troubles.set(part, trouble, clock.monotonic_ns())
             server = _Server(station, board, runtime / "status.json", config, model, clock)

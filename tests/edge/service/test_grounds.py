@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from alledge.journal.reading import JournalReader
-from alledge.model_file import parse_model
+from alledge.model_file import pack_model, parse_model
 from alledge.report.evidence import MODEL_LOADED, noted_evidence
 from alledge.service.grounds import grounds_note
 from tests.edge.journal.made import WALL, new_journal
-from tests.edge.tiny_model import tiny_model_bytes
+from tests.edge.tiny_model import TinyNetwork, tiny_card, tiny_golden, tiny_model_bytes
 
 MODEL = parse_model(tiny_model_bytes(), "tiny")
 
@@ -22,7 +22,9 @@ def test_the_models_card_can_be_read_from_the_journal_alone(tmp_path: Path) -> N
 
 def test_a_service_that_starts_again_notes_only_what_is_new(tmp_path: Path) -> None:
     journal = new_journal(tmp_path)
-    other = replace(MODEL, identity=replace(MODEL.identity, sha256="0" * 64))
+    other = parse_model(
+        pack_model(TinyNetwork().build(), replace(tiny_card(), name="other"), tiny_golden()), "other"
+    )
     numbers = [grounds_note(journal.path, model, None, WALL)(journal) for model in (MODEL, MODEL, other)]
     with JournalReader(journal.path) as reader:
         events = reader.events(kind=MODEL_LOADED)
