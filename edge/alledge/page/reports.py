@@ -1,17 +1,15 @@
 """The report of a slide as the page gives it out, in each format that there is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from alledge.page.workroom import Workroom
+from alledge.report import making
 from alledge.report.building import slide_report
-from alledge.report.contents import SlideReport
 from alledge.report.evidence import find_evidence
-from alledge.report.html import style_hash, to_html
-from alledge.report.outline import outline
-from alledge.report.pdf import to_pdf
+from alledge.report.html import style_hash
 from alledge.strings import Strings
 
 
@@ -20,22 +18,26 @@ class ReportFormat(StrEnum):
 
     PDF = "pdf"
     HTML = "html"
+    CSV = "csv"
+    JSON = "json"
+    FHIR = "fhir"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A format: its media type, how its bytes are made, and whether a browser shows it."""
+    """A format as HTTP knows it. is_shown: the browser shows it, rather than putting it into a file."""
 
     media_type: str
-    make: Callable[[SlideReport, Strings], bytes]
+    ending: str
     is_shown: bool = False
 
 
 FORMATS: Final[Mapping[ReportFormat, Kind]] = {
-    ReportFormat.PDF: Kind("application/pdf", lambda report, s: to_pdf(outline(report, s)), is_shown=True),
-    ReportFormat.HTML: Kind(
-        "text/html; charset=utf-8", lambda report, s: to_html(outline(report, s)), is_shown=True
-    ),
+    ReportFormat.PDF: Kind("application/pdf", "pdf", is_shown=True),
+    ReportFormat.HTML: Kind("text/html; charset=utf-8", "html", is_shown=True),
+    ReportFormat.CSV: Kind("text/csv; charset=utf-8", "csv"),
+    ReportFormat.JSON: Kind("application/json", "json"),
+    ReportFormat.FHIR: Kind("application/fhir+json", "fhir.json"),
 }
 
 
@@ -45,7 +47,7 @@ def make(room: Workroom, slide: int, wanted: ReportFormat, strings: Strings) -> 
     with room.reader() as reader:
         evidence = find_evidence(reader, settings.data, settings.models)
         report = slide_report(reader, slide, evidence, settings.target_cells)
-    return FORMATS[wanted].make(report, strings)
+    return making.make(report, wanted.value, strings)
 
 
 def report_policy() -> str:

@@ -1,5 +1,6 @@
 """A slide reviewed through the page's addresses, from the first look to the signature and beyond."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -85,12 +86,16 @@ def test_sign_off_says_why_not_then_signs_then_the_slide_is_read_only(bench: Ben
     assert verify_journal(bench.journal.path).broken is None
 
 
-@pytest.mark.parametrize(("kind", "starts"), [("pdf", b"%PDF-"), ("html", b"<!doctype html>")])
+@pytest.mark.parametrize(
+    ("kind", "starts"),
+    [("pdf", b"%PDF-"), ("html", b"<!doctype html>"), ("json", b"{"), ("fhir", b"{"), ("csv", b"")],
+)
 def test_each_view_of_a_report_is_noted_with_the_name(bench: Bench, kind: str, starts: bytes) -> None:
     answer = bench.browser.get(f"/slides/{bench.slide}/report.{kind}")
     assert answer.content.lower().startswith(starts.lower())
     (noted,) = events(bench, "report-viewed")
     assert (noted["slide_id"], noted["who"], noted["format"]) == (bench.slide, "Ada", kind)
+    assert noted["sha256"] == hashlib.sha256(answer.content).hexdigest()
 
 
 def test_when_cells_turn_out_to_be_others_the_page_is_told_to_begin_anew(bench: Bench) -> None:
