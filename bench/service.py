@@ -51,6 +51,8 @@ from alledge.types import U8
 
 PIXEL_UM = 0.13
 CAMERA = f"phantom:slide=1,width_px=1640,height_px=1232,pixel_um={PIXEL_UM}"
+SMALL_UM = 0.2
+SMALL_CAMERA = f"phantom:slide=1,width_px=640,height_px=480,pixel_um={SMALL_UM}"
 N_FIELDS = 16
 ROUNDS = 4
 SAMPLES = 40
@@ -88,6 +90,7 @@ def main() -> None:
     parser.add_argument("--fields", type=int, default=2000, help="Fields for the memory row.")
     parser.add_argument("--clean", type=int, default=5000, help="Clean frames through the loop.")
     parser.add_argument("--minutes", type=float, default=2.0, help="How long the process row runs.")
+    parser.add_argument("--small", action="store_true", help="Fields of 640 x 480 in the process row.")
     parser.add_argument("--mobilenet", action="store_true", help="With MobileNetV2-224 (needs TensorFlow).")
     parser.add_argument("--only", choices=["fields", "patterns", "memory", "process", "clean"])
     options = parser.parse_args()
@@ -97,7 +100,7 @@ def main() -> None:
         "fields": lambda: bench_fields(options.model, model),
         "patterns": lambda: bench_patterns(model, with_mobilenet=options.mobilenet),
         "memory": lambda: bench_memory(options.model, model, options.fields),
-        "process": lambda: bench_process(options.model, options.minutes),
+        "process": lambda: bench_process(options.model, options.minutes, is_small=options.small),
         "clean": lambda: bench_clean(model, options.clean),
     }
     for name, table in tables.items():
@@ -143,21 +146,21 @@ def bench_fields(path: Path, model: ModelFile) -> None:
     print(f"resident (proportional): service {memory_mb[0]:.0f} MB, camera's process {memory_mb[1]:.0f} MB")
 
 
-def render_fields(folder: Path) -> list[Field]:
+def render_fields(folder: Path, camera: str = CAMERA, pixel_um: float = PIXEL_UM) -> list[Field]:
     """Fields of a phantom slide, in memory and as files that are quick to read."""
     folder.mkdir()
     fields = []
-    with open_camera(CAMERA) as source:
+    with open_camera(camera) as source:
         for index in range(N_FIELDS):
             pixels = source.capture().pixels
             light = estimate_illumination(pixels)
-            cells = find_cells(pixels, light, PIXEL_UM).cells
-            patches = cut_patches(pixels, [(cell.x, cell.y) for cell in cells], PIXEL_UM, light)
+            cells = find_cells(pixels, light, pixel_um).cells
+            patches = cut_patches(pixels, [(cell.x, cell.y) for cell in cells], pixel_um, light)
             fields.append(Field(pixels, light, patches))
             cv2.imwrite(str(folder / f"{index:03d}.bmp"), pixels)
-    print(
-        f"{N_FIELDS} fields of 1640 x 1232, {sum(len(f.patches) for f in fields) / N_FIELDS:.1f} cells each"
-    )
+    height, width = fields[0].pixels.shape[:2]
+    n_cells = sum(len(field.patches) for field in fields) / N_FIELDS
+    print(f"{N_FIELDS} fields of {width} x {height}, {n_cells:.1f} cells each")
     return fields
 
 
@@ -328,11 +331,12 @@ def bench_memory(path: Path, model: ModelFile, n_fields: int) -> None:
     tell_slope(np.array(at, float), np.array(mb))
 
 
-def bench_process(path: Path, minutes: float) -> None:
-    """Resident memory of a real service, sampled while fields of 1640 x 1232 go round."""
+def bench_process(path: Path, minutes: float, *, is_small: bool) -> None:
+    """Resident memory of a real service, sampled while the fields of an archive go round."""
     with tempfile.TemporaryDirectory() as folder:
         fields, archive, data = (Path(folder) / name for name in ("fields", "archive", "data"))
-        render_fields(fields)
+        pixel_um = SMALL_UM if is_small else PIXEL_UM
+        render_fields(fields, SMALL_CAMERA if is_small else CAMERA, pixel_um)
         archive.mkdir()
         pictures = sorted(fields.iterdir())
         for number in range(ROUND_TRIPS * len(pictures)):
@@ -340,7 +344,7 @@ def bench_process(path: Path, minutes: float) -> None:
         config = Path(folder) / "alledge.toml"
         config.write_text("frames_per_s = 120.0\n")
         command = ["alledge", "run", "--config", config, "--camera", f"file:{archive}", "--model", path]
-        command += ["--data", data, "--pixel-um", PIXEL_UM, "--slide", "0"]
+        command += ["--data", data, "--pixel-um", pixel_um, "--slide", "0"]
         with subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL) as service:
             at, mb = sample_memory(service.pid, data / "status.json", minutes)
             service.terminate()

@@ -96,12 +96,18 @@ def test_each_cell_is_counted_once_though_the_service_is_killed_again_and_again(
         status = service.wait(lambda told, n=n_fields: told["slide"]["fields"] >= n, f"{n_fields} fields")  # type: ignore[misc]
         assert status["slide"]["cells"] >= n_cells, "what was counted before is counted still"
         assert "slide-not-resumed" not in codes(status)
+        ledger = status["ledger"]
+        settled = ledger["analysed"] + sum(ledger["dropped"].values())
+        assert ledger["captured"] == settled + ledger["in_flight"]
         kill(service)
         n_cells = status["slide"]["cells"]
         with JournalReader(service.folder / JOURNAL_NAME) as reader:
             (slide,) = reader.slides()
         assert (slide.identifier, slide.ended) == ("A 17", None)
+    # The last one served the archive to its end: what it told is all there is.
+    assert slide.n_cells == n_cells
     verdict = judge(walk, service.folder, slide.slide_id)
+    assert verdict.n_countable == n_cells
     assert verdict.n_countable >= 10
     assert (verdict.n_double, verdict.n_lost) == (0, 0)
     run_command("alledge", "verify-log", "--data", service.folder).must_succeed()

@@ -220,14 +220,24 @@ class _Server:
 
 
 class _Stop:
-    """SIGTERM and SIGINT ask the loop to end; a timer ends the process when the loop does not."""
+    """SIGTERM and SIGINT ask the loop to end; a timer ends the process when the loop does not.
+
+    Python calls a handler only between two steps of the main thread, and never while that waits for a disk.
+    So a thread of its own hears of the signal, through the descriptor that the C handler writes to.
+    """
 
     def __init__(self) -> None:
         self.is_asked = False
         self._timer: threading.Timer | None = None
+        self._only_one = threading.Lock()
         self._before: dict[int, object] = {}
+        self._heard, self._told = -1, -1
 
     def __enter__(self) -> "_Stop":
+        self._heard, self._told = os.pipe()
+        os.set_blocking(self._told, False)
+        signal.set_wakeup_fd(self._told)
+        threading.Thread(target=self._listen, name="stop", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._asked)
         return self
@@ -237,17 +247,27 @@ class _Stop:
             self._timer.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave
+        signal.set_wakeup_fd(-1)
+        os.close(self._told)  # which ends the thread
 
     def begin(self) -> None:
         """Start the clock on the end, when it was not a signal that asked."""
         self.is_asked = True
-        if self._timer is None:
-            self._timer = threading.Timer(STOP_WITHIN_S - 0.05, _end_hard)
-            self._timer.daemon = True
-            self._timer.start()
+        with self._only_one:
+            if self._timer is None:
+                self._timer = threading.Timer(STOP_WITHIN_S - 0.05, _end_hard)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _listen(self) -> None:
+        """Begin the end at the first signal that is ours."""
+        while number := os.read(self._heard, 1):
+            if number[0] in (signal.SIGTERM, signal.SIGINT):
+                self.begin()
+        os.close(self._heard)
 
     def _asked(self, _number: int, _frame: FrameType | None) -> None:
-        self.begin()
+        """The thread has heard it; a handler must be there for the C one to tell."""
 
 
 def _say_nothing(_line: str) -> None:
