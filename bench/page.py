@@ -156,9 +156,23 @@ JUMP = """async () => {
     const box = image.getBoundingClientRect();
     return box.bottom > 0 && box.top < innerHeight;
   });
-  while (seen().some((image) => !image.complete)) await new Promise((go) => setTimeout(go, 5));
+  const isMissing = (image) => !image.complete || !image.hasAttribute("src");
+  while (seen().some(isMissing)) await new Promise((go) => setTimeout(go, 5));
   return performance.now() - began;
 }"""
+
+
+def scroll(page: Page) -> None:
+    """Scroll for some seconds; frames, and the main thread's own processor time for one."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before = {m["name"]: m["value"] for m in devtools.send("Performance.getMetrics")["metrics"]}
+    told = page.evaluate(SCROLL)
+    after = {m["name"]: m["value"] for m in devtools.send("Performance.getMetrics")["metrics"]}
+    print("scrolling, ms between frames:", told)
+    parts = ("ScriptDuration", "RecalcStyleDuration", "LayoutDuration", "TaskDuration")
+    costs = {part: round(1e3 * (after[part] - before[part]) / told["frames"], 2) for part in parts}
+    print("processor time of the main thread a frame, ms:", costs)
 
 
 def bench_cells(n_cells: int) -> None:
@@ -177,7 +191,7 @@ def bench_cells(n_cells: int) -> None:
             page.goto(f"{ADDRESS}/slides/{slide}")
             page.locator(".tile").first.wait_for()
             print(f"{time_named}: {time.perf_counter() - began_s:.2f} s until the first patches")
-        print("scrolling, ms between frames:", page.evaluate(SCROLL))
+        scroll(page)
         jumps = sorted(float(page.evaluate(JUMP)) for _ in range(20))
         print(f"jump, until all patches are there: median {jumps[10]:.0f} ms, most {jumps[-1]:.0f}")
         began_s = time.perf_counter()

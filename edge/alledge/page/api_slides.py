@@ -17,6 +17,7 @@ from alledge.page.answers import (
     slide_out,
     summary_out,
 )
+from alledge.page.gate import Refusal
 from alledge.page.people import PROBLEMS, Person, Room
 from alledge.page.shapes import CellOut, CellsOut, SlidesOut, SummaryOut, WiderOut
 from alledge.review import ReviewedCell, SlideReview
@@ -24,10 +25,14 @@ from alledge.review import ReviewedCell, SlideReview
 router = APIRouter(tags=["slides"], responses=PROBLEMS)
 
 SLIDES_A_PAGE = 50
+MOST_PATCHES = 128
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 Slide = Annotated[int, Path(ge=0, le=2**53 - 1)]
 Place = Annotated[int, Path(ge=0, le=10**6)]
 Sha256 = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
+Places = Annotated[
+    str, Query(max_length=1900, pattern=r"^[0-9]{1,12}\.[0-9]{1,6}(,[0-9]{1,12}\.[0-9]{1,6})*$")
+]
 Event = Annotated[int, Query(ge=0, le=2**53 - 1)]
 
 
@@ -81,6 +86,30 @@ def wider(slide: Slide, index: Place, _: Person, room: Room) -> WiderOut:
         patch_um=patch_um(),
         cells=neighbours(review, chosen, pixel_um),
     )
+
+
+@router.get(
+    "/patches",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/octet-stream": {}}, "description": "Patches one after another."}
+    },
+)
+def patches(at: Places, _: Person, room: Room) -> Response:
+    """Several patches at once, `at=field.position,...`: each a length (4 bytes, big end first) and a PNG.
+
+    A patch that is there no more has length 0. What lies at a place never changes, so it may be kept.
+    """
+    places = at.split(",")
+    if len(places) > MOST_PATCHES:
+        raise Refusal(422, "too-many-patches", f"At most {MOST_PATCHES} at once.", "Ask for fewer.")
+    parts = []
+    with room.reader() as reader:
+        for place in places:
+            field, _dot, position = place.partition(".")
+            png = reader.picture(int(field), int(position)) or b""
+            parts += [len(png).to_bytes(4, "big"), png]
+    return Response(b"".join(parts), media_type="application/octet-stream", headers=FOREVER)
 
 
 @router.get("/patches/{field}/{position}/{sha256}.png", response_class=Response)

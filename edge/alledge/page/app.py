@@ -39,7 +39,7 @@ _STATUS: Final[dict[type[AllscopeError], int]] = {
     JournalUnavailable: 503,
     InputError: 422,
 }
-_FOR_PROGRAMS: Final = ("/api/", "/patches/", "/fields/", "/live/", "/static/", "/openapi")
+_FOR_PROGRAMS: Final = ("/api/", "/patches", "/fields/", "/live/", "/static/", "/openapi")
 
 
 def create_app(settings: PageSettings, keys: Keys, finder: Viewfinder) -> FastAPI:

@@ -115,6 +115,24 @@ def test_a_patch_is_named_by_its_hash_and_may_be_kept_forever(bench: Bench) -> N
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_many_patches_come_with_one_request_and_one_that_is_gone_is_empty(bench: Bench) -> None:
+    told = bench.browser.cells(bench.slide)
+    places = [f"{told['field'][i]}.{told['position'][i]}" for i in (5, 0)]
+    data = bench.browser.get(f"/patches?at={','.join([*places, '999.0'])}").content
+    sizes = []
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        sizes.append(size)
+        assert data[4 : 4 + size].startswith(b"\x89PNG") or not size
+        data = data[4 + size :]
+    assert [size > 0 for size in sizes] == [True, True, False]
+
+
+@pytest.mark.parametrize("at", ["", "3", "-1.0", "3.0,", "3.-1", "1.1;", ",".join(["3.0"] * 129)])
+def test_places_that_are_none_are_refused(bench: Bench, at: str) -> None:
+    assert bench.browser.get(f"/patches?at={at}").status_code == 422
+
+
 def test_the_wider_field_without_a_picture_tells_the_cells_around_in_micrometres(bench: Bench) -> None:
     told = bench.browser.get(f"/api/slides/{bench.slide}/cells/1/wider").json()
     assert told["picture"] is None

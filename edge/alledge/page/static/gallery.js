@@ -6,6 +6,7 @@ import { Cells, SIGNS, stateOf } from "./cells.js";
 import { showDetail } from "./detail.js";
 import { openPalette } from "./palette.js";
 import { HEAD, inSight, layOut, placeOf, step } from "./layout.js";
+import { showPatch } from "./patches.js";
 import { showWider } from "./wider.js";
 
 const OVERSCAN_PX = 500;
@@ -46,7 +47,8 @@ function arrange() {
   showGroups();
 }
 
-function render() {
+/** Put the tiles in sight in their places; while one scrolls, those that are there already stay as they are. */
+function render(isScrolling = false) {
   const top = scroller.scrollTop - OVERSCAN_PX;
   const bottom = scroller.scrollTop + scroller.clientHeight + OVERSCAN_PX;
   const wanted = new Map();
@@ -63,16 +65,15 @@ function render() {
     }
   }
   for (const [index, place] of wanted) {
-    let tile = tiles.get(index);
-    if (!tile) {
-      tile = idle.pop() ?? newTile();
-      tiles.set(index, tile);
-    }
+    const there = tiles.get(index);
+    if (there && isScrolling) continue;
+    const tile = there ?? idle.pop() ?? newTile();
+    tiles.set(index, tile);
     dress(tile, order[place], place);
   }
   for (const tile of idle) tile.remove();
   dressHeads(blocks);
-  showHere();
+  if (!isScrolling) showHere();
 }
 
 function newTile() {
@@ -94,7 +95,7 @@ function dress(tile, cell, place) {
     tile.dataset.index = cell.index;
     tile.dataset.state = state;
     const image = tile.firstElementChild;
-    if (image.getAttribute("src") !== cell.path) image.src = cell.path;
+    showPatch(image, cell);
     const [sign, words] = tile.lastElementChild.children;
     sign.textContent = SIGNS[state];
     words.textContent = cell.spoken || cell.amended ? cell.who : percent(cell.p);
@@ -394,7 +395,7 @@ scroller.addEventListener("scroll", () => {
   isDue = true;
   requestAnimationFrame(() => {
     isDue = false;
-    render();
+    render(true);
   });
 }, { passive: true });
 new ResizeObserver(() => layout && arrange()).observe(scroller);
