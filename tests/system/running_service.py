@@ -87,11 +87,13 @@ def start(tmp_path: Path, model_file: Path) -> Iterator[Start]:
         camera: str = CAMERA,
         data: Path | None = None,
         slide: tuple[str, ...] = ("--slide", "A 17"),
+        runtime: Path | None = None,
         **environment: str,
     ) -> Service:
         folder = data or tmp_path / "data"
         command = [BIN / "alledge", "run", "--config", config, "--camera", camera, "--model", model_file]
         command += ["--data", folder, "--pixel-um", "0.2", *slide]
+        command += ["--runtime", runtime or folder]
         process = subprocess.Popen(
             [str(part) for part in command],
             stdout=subprocess.PIPE,
@@ -99,8 +101,8 @@ def start(tmp_path: Path, model_file: Path) -> Iterator[Start]:
             text=True,
             env=os.environ | environment,
         )
-        (folder / "status.json").unlink(missing_ok=True)
-        started.append(Service(folder, process))
+        ((runtime or folder) / "status.json").unlink(missing_ok=True)
+        started.append(Service(runtime or folder, process))
         return started[-1]
 
     yield begin
