@@ -4,6 +4,7 @@ Needs root and a folder that `scripts/virtual-camera` has made, named by ALLSCOP
 `scripts/boot-trial` runs this and prints how long each thing took. The trials share one machine, in turn.
 """
 
+import json
 import os
 import re
 import shutil
@@ -218,6 +219,19 @@ def test_the_page_is_served_to_this_machine_and_its_end_touches_no_counting(
     times.note("SIGKILL of the page, until it answers", time.monotonic() - began_s)
     counting.wait_for_fields()
     assert counting.unit().pid == before
+
+
+def test_the_page_gives_orders_and_writes_persons_words_under_all_restrictions(counting: Device) -> None:
+    """Over the control socket, and into the journal."""
+    shutil.copy(HERE / "booted" / "visitor.py", counting.machine.inside("/srv/visitor.py"))
+    counting.tell("start", "alledge-page")
+    counting.wait(lambda: fetch(counting, "/"), "a page")
+    before = counting.verify()["n_events"]
+    said = json.loads(counting.machine.run("python3", "/srv/visitor.py").must_succeed().out)
+    assert (said["paused"]["done"], said["resumed"]["done"]) == (True, True)
+    assert said["status"]["ledger"]["captured"] > 0
+    assert said["slides"]["slides"]
+    assert counting.verify()["n_events"] >= before + 2
 
 
 def fetch(device: Device, path: str) -> str:
