@@ -2,6 +2,13 @@
 
 from allconvert.commands.bench import bench
 from allconvert.commands.inspect import inspect
+from allconvert.commands.publish import (
+    publish,
+    publish_init,
+    publish_refresh,
+    publish_rotate,
+    publish_withdraw,
+)
 from allconvert.commands.quantize import quantize
 from allconvert.commands.verify import verify
 from alledge import RESEARCH_USE_ONLY
@@ -10,6 +17,8 @@ from alledge.command_line import new_app, run_app
 app = new_app(f"Float model in, verified int8 model file out. {RESEARCH_USE_ONLY}")
 for command in (quantize, inspect, verify, bench):
     app.command()(command)
+for ceremony in (publish, publish_init, publish_refresh, publish_rotate, publish_withdraw):
+    app.command()(ceremony)
 
 
 @app.callback()

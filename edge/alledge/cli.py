@@ -6,6 +6,7 @@ from alledge.commands.calibrate import calibrate
 from alledge.commands.doctor import doctor
 from alledge.commands.export import export
 from alledge.commands.install_service import install_service, uninstall_service
+from alledge.commands.model import model_app
 from alledge.commands.page import page
 from alledge.commands.report import report
 from alledge.commands.run import run, tell
@@ -29,6 +30,7 @@ for command in (
     doctor,
 ):
     app.command()(command)
+app.add_typer(model_app, name="model")
 
 
 def main() -> None:

@@ -1,0 +1,216 @@
+"""Where a repository's files come from: a folder, such as a USB stick, or static files behind http(s).
+
+Nothing that is read here is trusted; TUF's client decides. These classes see to it that reading does no
+harm: names stay inside the repository, links and pipes on a stick are not followed, and no server can keep a
+device waiting, not even with one byte every few seconds, since a timer closes the connection.
+"""
+
+import errno
+import http.client
+import os
+import re
+import ssl
+import stat
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
+from tuf.ngclient.fetcher import FetcherInterface
+
+from alledge.models.refusals import (
+    SourceLink,
+    SourceNotAFile,
+    SourcePathUnsafe,
+    SourceRedirected,
+    SourceUnreachable,
+    SourceUnusable,
+)
+
+BASE: Final = "repository:/"
+"""Every address that TUF's client asks for begins with this; which repository it is, the fetcher knows."""
+
+METADATA_LIMIT_S: Final = 60.0
+TARGET_LIMIT_S: Final = 1800.0  # 64 MiB at 36 kB/s
+SILENCE_LIMIT_S: Final = 30.0
+_CHUNK: Final = 64 * 1024
+_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_NOT_FOUND: Final = 404
+
+
+class RepositoryFetcher(FetcherInterface, ABC):
+    """A fetcher that knows what it was asked for last, which tells whose metadata an error is about."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        parts = url.removeprefix(BASE).split("/")
+        if not url.startswith(BASE) or not all(_PART.fullmatch(part) for part in parts):
+            raise _Unsafe(url)
+        self.last = parts[-1]
+        return self._read(parts)
+
+    @abstractmethod
+    def _read(self, parts: list[str]) -> Iterator[bytes]:
+        """The bytes of one file; its folders and its name are safe ones."""
+
+
+class FolderFetcher(RepositoryFetcher):
+    """A repository in a folder. Raises SourceUnreachable, SourceLink and SourceNotAFile when read."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def _read(self, parts: list[str]) -> Iterator[bytes]:
+        try:
+            with os.fdopen(_open_beneath(self._folder, parts), "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
+        except FileNotFoundError as error:
+            raise DownloadHTTPError(f"{parts[-1]} is not there", _NOT_FOUND) from error
+        except OSError as error:
+            raise SourceUnreachable(
+                f"{'/'.join(parts)} cannot be read ({error.strerror}).", "Check the stick, or copy it again."
+            ) from error
+
+
+class HttpFetcher(RepositoryFetcher):
+    """A repository behind http or https. Raises SourceUnreachable and SourceRedirected when read.
+
+    metadata_limit_s, target_limit_s: longest time for one file, name look-up to last byte.
+    """
+
+    def __init__(
+        self, url: str, metadata_limit_s: float = METADATA_LIMIT_S, target_limit_s: float = TARGET_LIMIT_S
+    ) -> None:
+        super().__init__()
+        self._at = urlsplit(url)
+        self._limits_s = metadata_limit_s, target_limit_s
+
+    def _read(self, parts: list[str]) -> Iterator[bytes]:
+        limit_s = self._limits_s[0 if parts[-1].endswith(".json") else 1]
+        connection = _connect(self._at, min(SILENCE_LIMIT_S, limit_s))
+        late = _Deadline(connection, limit_s)
+        try:
+            yield from _body(connection, self._at, parts)
+        except (OSError, http.client.HTTPException) as error:
+            if late.came or isinstance(error, TimeoutError):
+                raise SlowRetrievalError(f"{parts[-1]} took more than {limit_s:g} s") from error
+            raise SourceUnreachable(
+                f"{self._at.netloc} does not give {'/'.join(parts)} ({str(error)[:120]}).",
+                "Check the address and the network.",
+            ) from error
+        finally:
+            late.cancel()
+            connection.close()
+
+
+class _Unsafe(SourcePathUnsafe):
+    """Said once, for folders and servers."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"The repository asks for a file by the name {url.removeprefix(BASE)[:80]!r}.",
+            "Do not use it; tell who publishes it.",
+        )
+
+
+class _Deadline:
+    """Closes a connection when its time is over, whatever it is waiting for."""
+
+    def __init__(self, connection: http.client.HTTPConnection, limit_s: float) -> None:
+        self.came = False
+        self._connection = connection
+        self._timer = threading.Timer(limit_s, self._close)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """The file is there."""
+        self._timer.cancel()
+
+    def _close(self) -> None:
+        self.came = True
+        sock = self._connection.sock
+        if sock is not None:
+            try:
+                sock.shutdown(2)
+            except OSError:
+                return
+
+
+def fetcher_for(source: str) -> RepositoryFetcher:
+    """The fetcher for an address or a folder. Raises SourceUnusable for anything else."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", source):
+        at = urlsplit(source)
+        if at.scheme not in {"http", "https"} or not at.hostname or at.query or at.fragment or at.username:
+            raise SourceUnusable(f"{source} is no address of a repository.", "Give http(s)://HOST/FOLDER.")
+        return HttpFetcher(source)
+    folder = Path(source)
+    if not folder.is_dir():
+        raise SourceUnusable(f"{source} is no folder.", "Give a folder, or http(s)://HOST/FOLDER.")
+    return FolderFetcher(folder)
+
+
+def _connect(at: SplitResult, silence_s: float) -> http.client.HTTPConnection:
+    host = at.hostname or ""
+    if at.scheme == "https":
+        return http.client.HTTPSConnection(
+            host, at.port, timeout=silence_s, context=ssl.create_default_context()
+        )
+    return http.client.HTTPConnection(host, at.port, timeout=silence_s)
+
+
+def _body(connection: http.client.HTTPConnection, at: SplitResult, parts: list[str]) -> Iterator[bytes]:
+    connection.request("GET", f"{at.path.rstrip('/')}/{'/'.join(parts)}", headers={"User-Agent": "allscope"})
+    response = connection.getresponse()
+    if 300 <= response.status < 400:
+        raise SourceRedirected(
+            f"{at.netloc} sends elsewhere for {'/'.join(parts)}.",
+            "Give the address of the repository itself.",
+        )
+    if response.status != 200:
+        raise DownloadHTTPError(f"{at.netloc} answers {response.status} for {parts[-1]}", response.status)
+    while chunk := response.read1(_CHUNK):
+        yield chunk
+    if response.length:
+        raise ConnectionError("it broke off")
+
+
+def _open_beneath(folder: Path, parts: list[str]) -> int:
+    """A handle on a file beneath a folder, no link on the way followed. Raises OSError, SourceLink, ..."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in parts:
+        is_last = part is parts[-1]
+        how = os.O_NONBLOCK if is_last else os.O_DIRECTORY
+        try:
+            inner = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | how, dir_fd=handle)
+        except OSError as error:
+            is_link = error.errno in {errno.ELOOP, errno.ENOTDIR} and _is_link(part, handle)
+            if is_link:
+                raise SourceLink(
+                    f"{'/'.join(parts)} in {folder} is a symbolic link.", "Copy the repository anew."
+                ) from error
+            if error.errno == errno.ENXIO:
+                raise _not_a_file(folder, parts) from error
+            raise
+        finally:
+            os.close(handle)
+        handle = inner
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _not_a_file(folder, parts)
+    return handle
+
+
+def _is_link(part: str, folder: int) -> bool:
+    return stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def _not_a_file(folder: Path, parts: list[str]) -> SourceNotAFile:
+    return SourceNotAFile(f"{'/'.join(parts)} in {folder} is no file.", "Copy the repository anew.")

@@ -1,0 +1,140 @@
+"""What the service asks: which file to load; and the first minutes of a new model, after which it is trusted.
+
+    probation = begin_service(data, config.model)          # a start is counted before anything can go wrong
+    analyst, model = probation.open(lambda path: ...)      # the new model, or the last good one
+    probation.note(seconds, n_analysed)                    # now and then; confirms when it has proven itself
+    probation.stopped()                                    # the end that somebody asked for is no failure
+
+A service that is killed, hangs into its watchdog or loses its power never says `stopped`, so its start stays
+counted; at the start after `MAX_STARTS` of them the last good model serves. A device whose card is full or
+read-only cannot count; it then serves what it served, since cells that are not counted help nobody.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from alledge.errors import AllscopeError, RuntimeMissing, StorageFailed
+from alledge.models import state as steps
+from alledge.models.refusals import InstalledModelDamaged, StoreEmpty
+from alledge.models.state import Installed, State
+from alledge.models.store import Store
+
+INSTALLED: Final = "installed"
+"""The value of the setting `model` that means the store, not a file."""
+
+PROVEN_AFTER_S: Final = 600.0
+PROVEN_AFTER_FIELDS: Final = 10
+
+Opened = TypeVar("Opened")
+
+
+def current(data: Path) -> Path:
+    """The file that serves, its bytes held to the hash that was signed. Changes nothing.
+
+    Raises:
+        StoreEmpty: nothing was installed.
+        StoreDamaged: the store does not know what serves.
+        InstalledModelDamaged: the file is not the one that was installed.
+    """
+    store = Store(data)
+    return store.checked_path(_serving(store.load()))
+
+
+def begin_service(data: Path, setting: str) -> "Probation":
+    """The service starts with the model that its settings name: a file, or `installed`. Raises as `current`.
+
+    A model on trial gets one more start counted, or makes room for the last good one; a file that was damaged
+    makes room too.
+    """
+    if setting != INSTALLED:
+        return Probation(data, Path(setting), proven=True)
+    store = Store(data)
+    try:
+        state = store.change(steps.begin) if store.folder.is_dir() else steps.begin(State())
+    except StorageFailed:
+        state = store.load()
+    try:
+        return Probation(data, store.checked_path(_serving(state)), proven=not state.on_trial)
+    except InstalledModelDamaged as error:
+        if state.good is None:
+            raise
+        return Probation(data, fall_back(data, error.what_happened), proven=True)
+
+
+def confirm(data: Path) -> None:
+    """What serves has proven itself. Raises StorageFailed when that cannot be kept."""
+    Store(data).change(steps.confirm)
+
+
+def stopped(data: Path) -> None:
+    """The service was asked to stop, so that this start is no failure. Raises StorageFailed."""
+    Store(data).change(steps.stopped)
+
+
+def fall_back(data: Path, why: str) -> Path:
+    """The last good model serves again, and its file is given. Raises NoEarlierModel, and as `current`.
+
+    Where the disk cannot keep that, the last good model is given all the same, for this run.
+    """
+    store = Store(data)
+    try:
+        state = store.change(lambda before: steps.fall_back(before, why))
+    except StorageFailed:
+        state = steps.fall_back(store.load(), why)
+    return store.checked_path(_serving(state))
+
+
+@dataclass(slots=True)
+class Probation:
+    """The model of one run of the service. path: its file. proven: whether nothing is left to confirm."""
+
+    data: Path
+    path: Path
+    proven: bool
+
+    def open(self, opener: Callable[[Path], Opened]) -> Opened:
+        """What `opener` makes of the file; of the last good one's where a model on trial cannot be opened.
+
+        Raises what `opener` raises for a model that is not on trial, NoEarlierModel where there is no other,
+        and RuntimeMissing, which is no fault of a model.
+        """
+        try:
+            return opener(self.path)
+        except RuntimeMissing:
+            raise
+        except AllscopeError as error:
+            if self.proven:
+                raise
+            self.path = fall_back(self.data, f"[{error.code}] {error.what_happened}")
+            self.proven = True
+            return opener(self.path)
+
+    def note(self, running_s: float, n_analysed: int) -> bool:
+        """Tell how long the service runs and how many fields it analysed; True once, when that is enough.
+
+        A disk that cannot keep it is asked again the next time.
+        """
+        if self.proven or running_s < PROVEN_AFTER_S or n_analysed < PROVEN_AFTER_FIELDS:
+            return False
+        try:
+            confirm(self.data)
+        except StorageFailed:
+            return False
+        self.proven = True
+        return True
+
+    def stopped(self) -> None:
+        """The end was asked for. A disk that cannot keep it leaves one start too many counted."""
+        if not self.proven:
+            try:
+                stopped(self.data)
+            except StorageFailed:
+                return
+
+
+def _serving(state: State) -> Installed:
+    if state.serving is None:
+        raise StoreEmpty("No model is installed.", "Install one: `alledge model install SOURCE`.")
+    return state.serving

@@ -1,0 +1,217 @@
+"""The folder `models/` of the data folder: files by their hash, and one small file that says which serves.
+
+    models/files/SHA256.tflite     never changed once there
+    models/evidence/SHA256/        the signed metadata that it came with, for `alledge model verify`
+    models/state.json              what serves; replaced in one rename (`durable.write_whole`)
+    models/state.before.json       the same, written second: stands in when the card rots under the first
+    models/trust/                  the trusted root, and metadata already seen
+    models/incoming/               a download in progress, emptied by the next one
+
+A switch is the one rename of `state.json`. Before it everything new lies whole on the medium and is named by
+nothing; after it nothing else needs to happen. So a kill at any moment leaves the old model or the new one.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from alledge.durable import make_folder, write_whole
+from alledge.errors import StorageFailed
+from alledge.models.refusals import InstalledModelDamaged, InstallRunning, StoreDamaged
+from alledge.models.state import Installed, State
+from alledge.strict_json import Json
+
+FOLDER: Final = "models"
+STATE_FILE: Final = "state.json"
+COPY_FILE: Final = "state.before.json"
+FORMAT: Final = 1
+MAX_STATE_BYTES: Final = 64 * 1024
+MAX_FILE_BYTES: Final = 64 * 2**20
+AGAIN: Final = "Install it again: `alledge model install SOURCE`."
+
+
+class Store:
+    """The models of one device. data: its data folder. Nothing is made before something is installed."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.folder = data / FOLDER
+        self.files = self.folder / "files"
+        self.evidence = self.folder / "evidence"
+        self.trust = self.folder / "trust"
+        self.incoming = self.folder / "incoming"
+
+    def make(self) -> None:
+        """Make the folders; they belong to whom the data folder belongs to, also when root makes them."""
+        make_folder(self.data)
+        for folder in (self.folder, self.files, self.evidence, self.trust, self.incoming):
+            make_folder(folder)
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Give all to the owner of the data folder, where root installs for the service's user.
+
+        Raises StorageFailed when the medium refuses.
+        """
+        if os.geteuid() != 0:
+            return
+        owner = self.data.stat()
+        try:
+            for path in (self.folder, *self.folder.rglob("*")):
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        except OSError as error:
+            raise StorageFailed(f"{path} has no new owner ({error.strerror}).", "Check it.") from error
+
+    def load(self) -> State:
+        """What serves. Raises StoreDamaged when neither the state nor its copy can be read."""
+        reasons: list[str] = []
+        for name in (STATE_FILE, COPY_FILE):
+            path = self.folder / name
+            try:
+                with path.open("rb") as file:
+                    return parse_state(file.read(MAX_STATE_BYTES + 1))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, ValueError) as error:
+                reasons.append(f"{name}: {error}")
+        if reasons:
+            raise StoreDamaged(f"{self.folder} is damaged ({'; '.join(reasons)}).", AGAIN)
+        return State()
+
+    def change(self, step: Callable[[State], State]) -> State:
+        """Take one step from the state as it is now, and keep the outcome. Raises as `load` and `step`.
+
+        Raises StorageFailed when the medium refuses; then the state is as it was.
+        """
+        with self.locked():
+            before = self.load()
+            after = step(before)
+            if after != before or not (self.folder / STATE_FILE).is_file():
+                text = format_state(after)
+                write_whole(self.folder / STATE_FILE, text)
+                write_whole(self.folder / COPY_FILE, text)
+                self.hand_over()
+        return after
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else changes the state meanwhile; held for milliseconds."""
+        with self._lock(self.folder, fcntl.LOCK_EX):
+            yield
+
+    @contextlib.contextmanager
+    def installing(self) -> Iterator[Path]:
+        """An empty folder to download into; raises InstallRunning when another installation has it."""
+        with self._lock(self.incoming, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            _empty(self.incoming)
+            try:
+                yield self.incoming
+            finally:
+                _empty(self.incoming)
+
+    @contextlib.contextmanager
+    def _lock(self, folder: Path, how: int) -> Iterator[None]:
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise StorageFailed(
+                f"{folder} cannot be used ({error.strerror}).", "Check the folder."
+            ) from error
+        try:
+            fcntl.flock(handle, how)
+            yield
+        except BlockingIOError as error:
+            raise InstallRunning("Another installation is running.", "Wait until it is done.") from error
+        finally:
+            os.close(handle)
+
+    def path_of(self, model: Installed) -> Path:
+        """Where a model's file lies."""
+        return self.files / f"{model.sha256}.tflite"
+
+    def checked_path(self, model: Installed) -> Path:
+        """The file of a model, its bytes held to the hash that was signed. Raises InstalledModelDamaged."""
+        path = self.path_of(model)
+        told = f"{model.name} v{model.version}"
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise InstalledModelDamaged(f"{told} cannot be read ({error.strerror}).", AGAIN) from error
+        if hashlib.sha256(data).hexdigest() != model.sha256:
+            raise InstalledModelDamaged(f"{told} was changed since it was installed.", AGAIN)
+        return path
+
+    def keep_file(self, sha256: str, data: bytes) -> None:
+        """Put a model's bytes into the store, whole."""
+        write_whole(self.files / f"{sha256}.tflite", data)
+
+    def forget_unused(self, state: State) -> None:
+        """Remove files that nothing in the state names; one that will not go is left for the next time."""
+        kept = {model.sha256 for model in state.kept}
+        for folder in (self.files, self.evidence):
+            for path in folder.iterdir():
+                if path.name.removesuffix(".tflite") not in kept:
+                    _remove(path)
+
+
+def format_state(state: State) -> bytes:
+    """A state as JSON with its own checksum, which finds a card that rots; no signature."""
+    fields = {"format": FORMAT, **asdict(state)}
+    body = json.dumps(fields, sort_keys=True)
+    return (json.dumps({"state": fields, "sha256": _digest(body)}, indent=1, sort_keys=True) + "\n").encode()
+
+
+def parse_state(data: bytes) -> State:
+    """The state that bytes hold. Raises ValueError."""
+    if len(data) > MAX_STATE_BYTES:
+        raise ValueError("it is too long")
+    try:
+        told = json.loads(data)
+        fields = told["state"]
+        if told["sha256"] != _digest(json.dumps(fields, sort_keys=True)):
+            raise ValueError("its checksum differs")
+        if fields["format"] != FORMAT:
+            raise ValueError(f"its format is {fields['format']!r}, not {FORMAT}")
+        pinned = fields["pinned"]
+        return State(
+            serving=_installed(fields["serving"]),
+            good=_installed(fields["good"]),
+            starts=fields["starts"],
+            pinned=None if pinned is None else (pinned[0], pinned[1]),
+            failed=tuple(fields["failed"]),
+            fell_back=fields["fell_back"],
+        )
+    except (KeyError, TypeError, IndexError, RecursionError) as error:
+        raise ValueError("it is no state of this store") from error
+
+
+def _installed(fields: dict[str, Json] | None) -> Installed | None:
+    if fields is None:
+        return None
+    lists = {name: tuple(fields[name]) for name in ("labels", "positive_labels")}  # type: ignore[arg-type]
+    return Installed(**{**fields, **lists})  # type: ignore[arg-type]  # sealed: as `format_state` wrote it
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()

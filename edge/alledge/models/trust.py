@@ -1,0 +1,81 @@
+"""The root that a device trusts: given once by a person, from hand to hand, never fetched.
+
+All that TUF protects hangs on this file. Its SHA-256 is told when it is given, so that one can compare
+it with the one on the paper of the key ceremony. Later roots follow from it by signatures alone.
+"""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from alledge.durable import write_whole
+from alledge.models.refusals import TrustDiffers, TrustMissing, TrustUnusable
+from alledge.models.store import Store
+from alledge.models.tuf_client import check_root
+
+ROOT_FILE: Final = "root.json"
+SEEN: Final = "metadata"
+MAX_ROOT_BYTES: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """A trusted root. sha256: of its bytes. roles: its thresholds in one line."""
+
+    sha256: str
+    version: int
+    roles: str
+
+
+def trust_root(store: Store, path: Path, replace: bool = False) -> Trusted:
+    """Trust the root in a file from now on.
+
+    replace: take it also where the device trusts another; metadata seen under that one is forgotten.
+
+    Raises:
+        TrustUnusable: the file cannot be read, or is no root signed by its own keys.
+        TrustDiffers: the device trusts another root.
+        StorageFailed: the medium refuses.
+    """
+    data = _read(path)
+    version, roles = check_root(data)
+    store.make()
+    known = store.trust / ROOT_FILE
+    if known.is_file() and known.read_bytes() != data:
+        if not replace:
+            raise TrustDiffers(
+                f"This device trusts another root ({_digest(known.read_bytes())[:16]}...).",
+                "If the fleet's keys were made anew, give --replace.",
+            )
+        shutil.rmtree(store.trust / SEEN, ignore_errors=True)
+    write_whole(known, data)
+    store.hand_over()
+    return Trusted(_digest(data), version, roles)
+
+
+def trusted_root(store: Store) -> bytes:
+    """The bytes of the trusted root. Raises TrustMissing, TrustUnusable."""
+    path = store.trust / ROOT_FILE
+    if not path.is_file():
+        raise TrustMissing(
+            "This device trusts nobody yet.",
+            "Carry the ceremony's `1.root.json` here and run `alledge model trust 1.root.json`.",
+        )
+    return _read(path)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_ROOT_BYTES + 1)
+    except OSError as error:
+        raise TrustUnusable(f"{path} cannot be read ({error.strerror}).", "Give a file.") from error
+    if len(data) > MAX_ROOT_BYTES:
+        raise TrustUnusable(f"{path} is too long for a root.", "Give the `1.root.json` of the ceremony.")
+    return data
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
