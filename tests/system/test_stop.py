@@ -11,11 +11,17 @@ import pytest
 
 from alledge.journal import JOURNAL_NAME
 from tests.system.processes import run_command
-from tests.system.running_service import CAMERA, PATIENCE_S, Service, Start, model_file, start
+from tests.system.running_service import (
+    CAMERA,
+    PATIENCE_S,
+    STOPPED_WITHIN_S,
+    Service,
+    Start,
+    model_file,
+    start,
+)
 
 __all__ = ["model_file", "start"]
-
-WITHIN_S = 0.5 + 0.5  # the promise, and what a busy machine adds
 
 
 def camera_of(service: Service) -> int:
@@ -42,7 +48,7 @@ def state_of(pid: int) -> str:
 
 def must_stop(service: Service) -> None:
     returncode, said, took_s = service.stop()
-    assert (returncode, took_s < WITHIN_S) == (0, True), f"{took_s:.2f} s: {said}"
+    assert (returncode, took_s < STOPPED_WITHIN_S) == (0, True), f"{took_s:.2f} s: {said}"
 
 
 @pytest.mark.parametrize("kind", ["hang", "hang-in-stop", "stand-still", "die"])
