@@ -50,7 +50,7 @@ def report(
         _note(data / JOURNAL_NAME, slide, {form: file}, noted_by)
     typer.echo(f"Slide {slide}, as of event {told.as_of.count} ({told.as_of.hash[:16]}) -> {out}")
     if told.signed is None:
-        typer.echo(f"  Not signed off; {told.n_open} cells wait for a person.")
+        typer.echo(f"  Not signed off; cells that wait for a person: {told.n_open}.")
     typer.echo(f"  {RESEARCH_USE_ONLY}")
 
 
