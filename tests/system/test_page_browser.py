@@ -125,6 +125,7 @@ def test_a_slide_is_watched_reviewed_signed_and_reported(
     watch(page)
     review(page)
     sign(page)
+    amend(page)
     download(page, context, bench)
     assert verify_journal(bench.data / JOURNAL_NAME).broken is None
 
@@ -208,6 +209,20 @@ def sign(page: Page) -> None:
     expect(page.get_by_text("Signed by Dr Ada Lovelace")).to_be_visible()
     expect(page.get_by_text("The slide is read-only;")).to_be_visible()
     picture(page, "signed")
+
+
+def amend(page: Page) -> None:
+    """What is found after the signature is a new entry with a reason; the count that was signed stays."""
+    page.get_by_role("link", name="Amend a cell").click()
+    expect(page.get_by_role("option").first).to_be_visible()
+    expect(page.get_by_role("button", name="Confirm")).to_be_disabled()
+    page.keyboard.press("r")
+    page.get_by_label("Reason").fill("Second look, with a colleague.")
+    page.get_by_role("dialog").get_by_role("button", name="monocyte").click()
+    expect(page.locator("#groups").get_by_role("button", name="monocyte")).to_be_visible()
+    page.get_by_role("link", name="Sign-off and report").click()
+    expect(page.get_by_text("Second look, with a colleague.")).to_be_visible()
+    picture(page, "amended")
 
 
 def download(page: Page, context: BrowserContext, bench: Bench) -> None:

@@ -122,11 +122,6 @@ class SlideReview:
     as_of: int = 0
     n_withdrawn: int = 0
 
-    def cell(self, field_id: int, position: int) -> ReviewedCell | None:
-        """The cell shown by that sighting; None when another sighting shows it, or there is none."""
-        found = (c for c in self.cells if c.field_id == field_id and c.position == position)
-        return next(found, None)
-
     def counted_cells(self, *, amended: bool = False) -> list[CountedCell]:
         """The cells as `alledge.differential` counts them: without those that a person calls no cell.
 

@@ -11,7 +11,7 @@ from alledge.page.keys import KEYS_FILE, KeysUnusable, fresh_keys, load_keys
 from alledge.page.server import introduction
 from alledge.page.sessions import CSRF_HEADER, SESSION_S, SIGN_IN, Role, Sessions
 from alledge.page.settings import PageSettings
-from tests.edge.page.conftest import Bench
+from tests.edge.page.bench import Bench
 from tests.edge.page.made import browser
 from tests.edge.review.made import begin_slide
 

@@ -9,7 +9,7 @@ from alledge.journal.reading import JournalReader
 from alledge.journal.verification import verify_journal
 from alledge.strict_json import Json
 from tests.edge.journal.made import WALL
-from tests.edge.page.conftest import Bench
+from tests.edge.page.bench import Bench
 from tests.edge.page.made import browser
 
 
