@@ -49,6 +49,7 @@ class Workroom:
         self._idle: list[JournalReader] = []
         self._file: tuple[int, int] | None = None
         self._followed: OrderedDict[int, _Followed] = OrderedDict()
+        self._clock = SystemClock()
         self._journal: SqliteJournal | None = None
         self._cards: dict[str, tuple[Card | None, float]] = {}
 
@@ -77,10 +78,12 @@ class Workroom:
         with self._lock:
             if not self._path.is_file():
                 raise _no_journal(self._path)
-            clock = SystemClock()
             if self._journal is None:
-                self._journal = open_journal(self._path, clock)
-            return Desk(self._journal, clock)
+                self._journal = open_journal(self._path, self._clock)
+                earliest = self._journal.last_wall()
+                if earliest is not None:
+                    self._clock.note_stored(earliest)
+            return Desk(self._journal, self._clock)
 
     def order(self, order: Order, slide: str = "") -> dict[str, Json]:
         """Ask the service. Raises ServiceUnreachable, ControlRefused."""

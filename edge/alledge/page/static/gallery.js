@@ -89,13 +89,12 @@ function dress(tile, cell, place) {
   tile.style.transform = `translate(${x}px, ${y}px)`;
   const state = stateOf(cell);
   const key = `${cell.path} ${state} ${cell.label} ${cell.p}`;
+  showPatch(tile.firstElementChild, cell);
   if (tile.dataset.key !== key) {
     tile.dataset.key = key;
     tile.id = `cell-${cell.index}`;
     tile.dataset.index = cell.index;
     tile.dataset.state = state;
-    const image = tile.firstElementChild;
-    showPatch(image, cell);
     const [sign, words] = tile.lastElementChild.children;
     sign.textContent = SIGNS[state];
     words.textContent = cell.spoken || cell.amended ? cell.who : percent(cell.p);

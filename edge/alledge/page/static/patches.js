@@ -43,9 +43,11 @@ async function gather() {
 }
 
 async function fetchPatches(places, images) {
-  const answer = await fetch(`/patches?at=${places.join(",")}`);
-  if (!answer.ok) return;
-  const data = await answer.arrayBuffer();
+  const data = await asked(places);
+  if (!data) {
+    for (const image of images.values()) delete image.dataset.place; // the next look asks again
+    return;
+  }
   const view = new DataView(data);
   let at = 0;
   for (const place of places) {
@@ -55,6 +57,15 @@ async function fetchPatches(places, images) {
     at += length;
     const image = images.get(place);
     if (image.dataset.place === place && kept.has(place)) image.src = kept.get(place);
+  }
+}
+
+async function asked(places) {
+  try {
+    const answer = await fetch(`/patches?at=${places.join(",")}`);
+    return answer.ok ? await answer.arrayBuffer() : null;
+  } catch {
+    return null; // the page is away; `ask` says so wherever somebody waits for an answer
   }
 }
 

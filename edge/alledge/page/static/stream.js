@@ -3,6 +3,7 @@
 /** Yields {kind, told, picture} as they come, until the stream ends. */
 export async function* parts(signal) {
   const answer = await fetch("/live/stream", { signal });
+  if (answer.status === 401) location.assign("/enter");
   if (!answer.ok) throw new Error(`no live view: ${answer.status}`);
   const reader = answer.body.getReader();
   let rest = new Uint8Array(0);
