@@ -99,12 +99,14 @@ class LiveHub:
             return None
         self.n_encoded += 1
         height, width = view.pixels.shape[:2]
+        age_ms = (time.monotonic_ns() - view.shown_ns) / 1e6
         told: dict[str, Json] = {
             **view.told,
             "sequence": view.sequence,
             "width": width,
             "height": height,
-            "shown_unix_ms": round(time.time() * 1e3 - (time.monotonic_ns() - view.shown_ns) / 1e6, 1),
+            "age_ms": round(age_ms, 1),
+            "shown_unix_ms": round(time.time() * 1e3 - age_ms, 1),
         }
         return _part("F", told, jpeg.tobytes())
 

@@ -8,6 +8,7 @@ const MOST_FOCUS = 4; // 1 / blur in µm; the best objectives give about 3
 const LEAST_FOCUS = 1 / 1.05; // docs/quality.md: the softest edge that can be judged
 const BEST_LASTS_MS = 15000;
 const AGAIN_MS = 1500;
+const STALE_MS = 12000; // the slowest camera that can be set gives a picture every 10 s
 const STATE_GLYPHS = { running: "▶", paused: "❚❚", troubled: "!", stopping: "■", unreachable: "!", starting: "…" };
 const VERDICT_GLYPHS = {
   ok: "✓", "out of focus": "◎", "too dark": "☾", saturated: "☀", "no smear": "↔", "not a smear": "✕",
@@ -24,13 +25,25 @@ const set = (id, text) => { if (byId(id).textContent !== text) byId(id).textCont
 async function showField(told, jpeg) {
   const picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
   shown?.picture.close();
-  shown = { picture, told };
+  shown = { picture, told, since: performance.now() - told.age_ms };
   draw();
   byId("field").dataset.ageMs = Math.round(Date.now() - told.shown_unix_ms);
   byId("field").dataset.sequence = told.sequence;
+  if (isStale()) return showStale();
   byId("no-picture").hidden = true;
   showVerdict(told);
   showFocus(told.focus ?? null);
+}
+
+const isStale = () => shown !== null && performance.now() - shown.since > STALE_MS;
+
+/** An old picture must not be taken for what lies under the objective now. */
+function showStale() {
+  const seconds = Math.round((performance.now() - shown.since) / 1000);
+  set("no-picture", t("page.live.stale", { seconds: seconds > 99 ? "> 99" : seconds }));
+  byId("no-picture").hidden = false;
+  showVerdict({ cells: [] });
+  showFocus(null);
 }
 
 function draw() {
@@ -69,9 +82,10 @@ function showStatus(told) {
   set("state-glyph", STATE_GLYPHS[state] ?? "…");
   set("state-word", t(`page.live.state.${state}`));
   const reachable = state !== "unreachable";
-  byId("pause").disabled = byId("snap").disabled = !reachable;
+  byId("pause").disabled = byId("snap").disabled = byId("new-slide").disabled = !reachable;
   set("pause", t(state === "paused" ? "page.live.start" : "page.live.pause"));
   if (told.slide) showSlide(told.slide);
+  if (isStale()) showStale();
   showTroubles(reachable ? told.troubles ?? [] : [{ code: "", what: t("page.live.no-service"), next: t("page.live.no-service-next") }]);
   draw();
 }
@@ -143,7 +157,7 @@ document.addEventListener("keydown", (event) => {
   const actions = {
     " ": () => byId("pause").click(),
     s: () => byId("snap").click(),
-    n: askForSlide,
+    n: () => byId("new-slide").click(),
     b: () => { showsBoxes = !showsBoxes; draw(); },
   };
   const action = actions[event.key.toLowerCase()];
