@@ -143,9 +143,7 @@ def bench_fields(path: Path, model: ModelFile) -> None:
     camera.tell("  camera's process: reads a file, hands over")
     p50, p99 = np.percentile(latencies_ms, (50, 99))
     print(f"asked for to stored: p50 {p50:.0f} ms, p99 {p99:.0f} ms, {len(latencies_ms)} fields")
-    print(
-        f"resident (proportional): camera's process {camera_mb:.0f} MB; `--only process` tells the service's"
-    )
+    print(f"resident (proportional): camera's process {camera_mb:.0f} MB; see `--only process` for ours")
 
 
 def render_fields(folder: Path, camera: str = CAMERA, pixel_um: float = PIXEL_UM) -> list[Field]:
