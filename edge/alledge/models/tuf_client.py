@@ -196,8 +196,7 @@ def _refused(error: tuf.RepositoryError, fetcher: RepositoryFetcher, is_target: 
             return no.TargetChanged(f"{what} is not the file that was signed.", ASK)
         return no.MetadataMixed(f"{what} is not the one that the metadata above it names.", ASK)
     if isinstance(error, tuf.BadVersionNumberError):
-        is_older = re.search(r"must be >=|\.json version|root version", str(error))
-        kind_of = no.MetadataTooOld if is_older else no.MetadataMixed
+        kind_of = no.MetadataTooOld if _is_rollback(str(error)) else no.MetadataMixed
         return kind_of(f"{what} has the wrong version ({_short(error)}).", ASK)
     if isinstance(error, DeserializationError | SerializationError):
         return no.MetadataUnreadable(f"{what} is no metadata ({_short(error)}).", ASK)
@@ -215,6 +214,14 @@ def _offer(path: str, target: TargetFile) -> Offer:
     if target.length > MAX_FILE_BYTES:
         raise no.TargetTooLarge(f"{path} has {target.length >> 20} MiB, more than a device takes.", ASK)
     return Offer(read_release(path, target.custom), sha256, target.length)
+
+
+def _is_rollback(told: str) -> bool:
+    """Whether a version lies below one that was seen, by python-tuf's words; else it is not the one named."""
+    root = re.search(r"Expected root version (\d+) instead got version (\d+)", told)
+    if root is not None:
+        return int(root[2]) < int(root[1])
+    return re.search(r"must be >=|\.json version", told) is not None
 
 
 def _require(holds: bool, what: str) -> None:
@@ -252,5 +259,5 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _short(error: Exception) -> str:
-    cause = error.__cause__ if not str(error) and error.__cause__ else error
+    cause = error.__cause__ or error
     return " ".join(str(cause).split())[:160].rstrip(".") or type(error).__name__
