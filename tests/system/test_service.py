@@ -150,7 +150,7 @@ def test_a_full_disk_is_told_and_results_wait_until_there_is_room(start: Start, 
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root can mount a small disk")
     try:
-        service = start(data=small)
+        service = start(data=small, runtime=tmp_path / "run")
         service.wait_for_fields(1)
         ballast = small / "ballast"
         with ballast.open("wb") as file:
