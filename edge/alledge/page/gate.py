@@ -9,6 +9,7 @@ Each answer leaves with headers that forbid the browser everything that our page
 """
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ MOST_BODY_BYTES: Final = 1 << 18
 """A change of a thousand cells is 60 KiB."""
 
 BODY_WITHIN_S: Final = 10.0
+DISCARD_WITHIN_S: Final = 1.0
+MOST_DISCARDED_BYTES: Final = 8 * MOST_BODY_BYTES
 MOST_PATH_LETTERS: Final = 2000
 
 _UNSAFE: Final = ("POST", "PUT", "PATCH", "DELETE")
@@ -128,6 +131,7 @@ async def _whole_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     too_large = Refusal(413, "too-large", "The request is too large.", "Change fewer cells at once.")
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > MOST_BODY_BYTES:
+        await _discard(receive)
         raise too_large
     body = bytearray()
     try:
@@ -138,11 +142,24 @@ async def _whole_body(headers: Mapping[str, str], receive: Receive) -> bytes:
                     raise Refusal(400, "cut-off", "The request was cut off.", "Send it again.")
                 body += message.get("body", b"")
                 if len(body) > MOST_BODY_BYTES:
+                    await _discard(receive)
                     raise too_large
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError as error:
         raise Refusal(408, "too-slow", "The request came too slowly.", "Send it again.") from error
+
+
+async def _discard(receive: Receive) -> None:
+    """Let the rest of a body come, within bounds: cut off while it sends, a client would not read why."""
+    n_bytes = 0
+    with contextlib.suppress(TimeoutError):  # slower clients are cut off
+        async with asyncio.timeout(DISCARD_WITHIN_S):
+            while n_bytes < MOST_DISCARDED_BYTES:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                n_bytes += len(message.get("body", b""))
 
 
 class _Whole:
