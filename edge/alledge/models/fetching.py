@@ -9,11 +9,13 @@ import errno
 import http.client
 import os
 import re
+import socket
 import ssl
 import stat
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -94,10 +96,12 @@ class HttpFetcher(RepositoryFetcher):
 
     def _read(self, parts: list[str]) -> Iterator[bytes]:
         limit_s = self._limits_s[0 if parts[-1].endswith(".json") else 1]
-        connection = _connect(self._at, min(SILENCE_LIMIT_S, limit_s))
-        late = _Deadline(connection, limit_s)
+        late = _Deadline(limit_s)
         try:
-            yield from _body(connection, self._at, parts)
+            with closing(_connect(self._at, min(SILENCE_LIMIT_S, limit_s), late)) as connection:
+                yield from _body(connection, self._at, parts)
+            if late.came:  # without a length, an end that we made looks like any other
+                raise TimeoutError
         except (OSError, http.client.HTTPException) as error:
             if late.came or isinstance(error, TimeoutError):
                 raise SlowRetrievalError(f"{parts[-1]} took more than {limit_s:g} s") from error
@@ -107,7 +111,6 @@ class HttpFetcher(RepositoryFetcher):
             ) from error
         finally:
             late.cancel()
-            connection.close()
 
 
 class _Unsafe(SourcePathUnsafe):
@@ -121,27 +124,30 @@ class _Unsafe(SourcePathUnsafe):
 
 
 class _Deadline:
-    """Closes a connection when its time is over, whatever it is waiting for."""
+    """Ends a connection when its time is over, whatever it is waiting for, a handshake or a header."""
 
-    def __init__(self, connection: http.client.HTTPConnection, limit_s: float) -> None:
+    def __init__(self, limit_s: float) -> None:
         self.came = False
-        self._connection = connection
-        self._timer = threading.Timer(limit_s, self._close)
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(limit_s, self._end)
         self._timer.daemon = True
         self._timer.start()
 
-    def cancel(self) -> None:
-        """The file is there."""
-        self._timer.cancel()
+    def watch(self, opened: socket.socket) -> None:
+        """End this one too. A duplicate is kept: TLS takes the first one's handle away."""
+        self._sockets.append(opened.dup())
 
-    def _close(self) -> None:
+    def cancel(self) -> None:
+        """The file is there, or will not come."""
+        self._timer.cancel()
+        for watched in self._sockets:
+            watched.close()
+
+    def _end(self) -> None:
         self.came = True
-        sock = self._connection.sock
-        if sock is not None:
-            try:
-                sock.shutdown(2)
-            except OSError:
-                return
+        for watched in self._sockets:
+            with suppress(OSError):
+                watched.shutdown(socket.SHUT_RDWR)
 
 
 def fetcher_for(source: str) -> RepositoryFetcher:
@@ -157,29 +163,36 @@ def fetcher_for(source: str) -> RepositoryFetcher:
     return FolderFetcher(folder)
 
 
-def _connect(at: SplitResult, silence_s: float) -> http.client.HTTPConnection:
-    host = at.hostname or ""
-    if at.scheme == "https":
-        return http.client.HTTPSConnection(
-            host, at.port, timeout=silence_s, context=ssl.create_default_context()
-        )
-    return http.client.HTTPConnection(host, at.port, timeout=silence_s)
+def _connect(at: SplitResult, silence_s: float, late: _Deadline) -> http.client.HTTPConnection:
+    host, is_https = at.hostname or "", at.scheme == "https"
+    port = at.port or (443 if is_https else 80)
+    opened = socket.create_connection((host, port), silence_s)
+    late.watch(opened)
+    try:
+        if is_https:
+            opened = ssl.create_default_context().wrap_socket(opened, server_hostname=host)
+    except OSError:
+        opened.close()
+        raise
+    connection = http.client.HTTPConnection(host, port)
+    connection.sock = opened
+    return connection
 
 
 def _body(connection: http.client.HTTPConnection, at: SplitResult, parts: list[str]) -> Iterator[bytes]:
     connection.request("GET", f"{at.path.rstrip('/')}/{'/'.join(parts)}", headers={"User-Agent": "allscope"})
-    response = connection.getresponse()
-    if 300 <= response.status < 400:
-        raise SourceRedirected(
-            f"{at.netloc} sends elsewhere for {'/'.join(parts)}.",
-            "Give the address of the repository itself.",
-        )
-    if response.status != 200:
-        raise DownloadHTTPError(f"{at.netloc} answers {response.status} for {parts[-1]}", response.status)
-    while chunk := response.read1(_CHUNK):
-        yield chunk
-    if response.length:
-        raise ConnectionError("it broke off")
+    with connection.getresponse() as response:
+        if 300 <= response.status < 400:
+            raise SourceRedirected(
+                f"{at.netloc} sends elsewhere for {'/'.join(parts)}.",
+                "Give the address of the repository itself.",
+            )
+        if response.status != 200:
+            raise DownloadHTTPError(f"{at.netloc} answers {response.status} for {parts[-1]}", response.status)
+        while chunk := response.read1(_CHUNK):
+            yield chunk
+        if response.length:
+            raise ConnectionError("it broke off")
 
 
 def _open_beneath(folder: Path, parts: list[str]) -> int:
