@@ -1,5 +1,6 @@
 """`alledge page`: the page where a person looks."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,9 +26,12 @@ def page(
     config: Annotated[Path, typer.Option(help="TOML file of the service's settings.")] = Path(
         "/etc/allscope/alledge.toml"
     ),
+    shows_keys: Annotated[
+        bool, typer.Option("--show-keys", help="Show the ways in over the network, and do no more.")
+    ] = False,
 ) -> None:
     """Serves the page: live view, review, sign-off and report, in any browser."""
-    from alledge.page.server import run_page
+    from alledge.page.server import run_page, show_keys
     from alledge.page.settings import PageSettings
     from alledge.service.config import read_config
     from alledge.strings import Strings
@@ -45,4 +49,7 @@ def page(
         target_cells=service.target_cells,
     )
     typer.echo(RESEARCH_USE_ONLY, err=True)
-    run_page(settings, lambda line: typer.echo(line, err=True))
+    if shows_keys:
+        show_keys(settings, typer.echo)
+        return
+    run_page(settings, lambda line: typer.echo(line, err=True), is_seen=sys.stderr.isatty())

@@ -27,12 +27,13 @@ class AddressUnusable(InputError):
     code = "address-unusable"
 
 
-def run_page(settings: PageSettings, tell: Callable[[str], None]) -> None:
+def run_page(settings: PageSettings, tell: Callable[[str], None], *, is_seen: bool) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         settings: where the data lies and where to listen.
         tell: is given lines for the console.
+        is_seen: whether the console is a person's; a log is no place for tokens.
 
     Raises:
         AddressUnusable: another program listens there, or this machine has no such address.
@@ -41,7 +42,7 @@ def run_page(settings: PageSettings, tell: Callable[[str], None]) -> None:
     keys = fresh_keys() if settings.is_loopback else load_keys(settings.data)
     app = create_app(settings, keys, LiveViewReader(settings.runtime / LIVE_VIEW_FILE))
     with listen(settings) as listener:
-        for line in introduction(settings, keys):
+        for line in introduction(settings, keys if is_seen else None):
             tell(line)
         asyncio.run(bounded_server(app).serve(sockets=[listener]))
 
@@ -65,12 +66,22 @@ def bounded_server(app: FastAPI) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def introduction(settings: PageSettings, keys: Keys) -> list[str]:
-    """What the console shows: where the page is, and on the network the ways in."""
+def show_keys(settings: PageSettings, tell: Callable[[str], None]) -> None:
+    """Show the ways in to somebody who may read the data folder. Raises KeysUnusable, StorageFailed."""
+    if settings.is_loopback:
+        tell("On this machine no token is asked for. Name the address of the network with --host.")
+    for line in introduction(settings, load_keys(settings.data)):
+        tell(line)
+
+
+def introduction(settings: PageSettings, keys: Keys | None) -> list[str]:
+    """What the console shows: where the page is, and on the network the ways in, or how to see them."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     if settings.is_loopback:
         return [f"http://{host}:{settings.port}/"]
     shown = socket.gethostname() if settings.host in ("0.0.0.0", "::") else host  # noqa: S104 - compared
+    if keys is None:
+        return [f"http://{shown}:{settings.port}/", "The ways in: alledge page --show-keys, on this machine."]
     lines = []
     for role, token in (("operator", keys.operator), ("reviewer", keys.reviewer)):
         # After the #, where no server and no log sees it.

@@ -42,6 +42,9 @@ def test_the_console_shows_both_ways_in_with_tokens_where_no_server_sees_them(tm
     lines = introduction(PageSettings(tmp_path, tmp_path, host="192.0.2.7"), keys)
     assert any(f"http://192.0.2.7:8311/enter#token={keys.operator}" in line for line in lines)
     assert any("\N{LOWER HALF BLOCK}" in line or "\N{FULL BLOCK}" in line for line in lines)
+    told = "\n".join(introduction(PageSettings(tmp_path, tmp_path, host="192.0.2.7"), None))
+    assert "--show-keys" in told
+    assert keys.operator not in told
     assert introduction(PageSettings(tmp_path, tmp_path), keys) == ["http://127.0.0.1:8311/"]
 
 
