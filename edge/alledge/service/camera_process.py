@@ -27,7 +27,7 @@ from alledge.service.ring import (
 _REAP_S: Final = 0.2  # a killed process is gone by then, or it hangs in the kernel and is left to it
 _REAL_TIME: Final = ("picamera2:", "v4l2:")
 _FAULTY: Final = "faulty:"
-_RENDERING_S: Final = 60.0
+_RENDERING_S: Final = 25.0  # less than the WatchdogSec of alledge.service, so that a hang is told by name
 
 
 def policy_for(spec: str) -> OverwritePolicy:
