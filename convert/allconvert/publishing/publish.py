@@ -15,7 +15,7 @@ from allconvert.audit import require_integers
 from allconvert.publishing.repository import ModelRepository
 from allconvert.verify import check_everywhere
 from alledge import __version__
-from alledge.errors import SelfTestFailed
+from alledge.errors import ModelDamaged, SelfTestFailed
 from alledge.model_file import read_model
 from alledge.models.fetching import FolderFetcher
 from alledge.models.release import Release, describe
@@ -39,8 +39,11 @@ def publish_model(
         TargetUndescribed: the name or the version of the software is out of bounds.
         KeysTooFew, KeyUnusable, RepositoryUnusable, VersionPublished, StorageFailed, ...
     """
-    data = path.read_bytes()
     model = read_model(path)
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != model.sha256:
+        raise ModelDamaged(f"{path} changed while it was read.", "Start again.")
+    release = describe(model.card, name, repository.next_version(name), min_software, now)
     exceptions = model.card.quantisation.exceptions if model.card.quantisation is not None else ()
     require_integers(model.flatbuffer, exceptions)
     failed = [check for check in check_everywhere(model, pythons) if not check.passed]
@@ -50,7 +53,6 @@ def publish_model(
             f"{path} answers its golden vectors wrongly on {told}.",
             "Nothing was published; convert the run again.",
         )
-    release = describe(model.card, name, repository.next_version(name), min_software, now)
     repository.add(data, release)
     check_as_device(repository.folder, release.target)
     return release

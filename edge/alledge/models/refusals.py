@@ -14,7 +14,7 @@
     ├── TargetNameUnsafe, TargetUndescribed, TargetTooLarge, TargetChanged
     ├── SoftwareTooOld, ModelOlder, VersionReused, ModelPinned, ModelFailedHere
     ├── PatchContractDiffers, LabelsSwapped, LabelsChanged, ReleaseDiffers, ExaminationBroke
-    └── InstalledModelDamaged, StoreDamaged, EvidenceBroken
+    └── InstalledModelDamaged, StoreDamaged, EvidenceBroken, TrialFailed
 
 A file that is no model, float, damaged or wrong on its golden vectors is refused with the errors that
 `alledge.errors` has for that everywhere.
@@ -303,3 +303,9 @@ class EvidenceBroken(RefusedError):
     """The signatures kept with an installed model do not hold."""
 
     code = "evidence-broken"
+
+
+class TrialFailed(RefusedError):
+    """A new model failed in its first minutes of service."""
+
+    code = "trial-failed"

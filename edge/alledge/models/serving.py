@@ -2,7 +2,7 @@
 
     probation = begin_service(data, config.model)          # a start is counted before anything can go wrong
     analyst, model = probation.open(lambda path: ...)      # the new model, or the last good one
-    probation.note(seconds, n_analysed)                    # now and then; confirms when it has proven itself
+    probation.note(seconds, n_analysed, n_failed)          # now and then; confirms it, or raises TrialFailed
     probation.stopped()                                    # the end that somebody asked for is no failure
 
 A service that is killed, hangs into its watchdog or loses its power never says `stopped`, so its start stays
@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from alledge.errors import AllscopeError, RuntimeMissing, StorageFailed
 from alledge.models import state as steps
-from alledge.models.refusals import InstalledModelDamaged, StoreEmpty
+from alledge.models.refusals import InstalledModelDamaged, NoEarlierModel, StoreEmpty, TrialFailed
 from alledge.models.state import Installed, State
 from alledge.models.store import Store
 
@@ -26,6 +26,7 @@ INSTALLED: Final = "installed"
 
 PROVEN_AFTER_S: Final = 600.0
 PROVEN_AFTER_FIELDS: Final = 10
+FAILED_AFTER_FIELDS: Final = 3
 
 Opened = TypeVar("Opened")
 
@@ -40,6 +41,11 @@ def current(data: Path) -> Path:
     """
     store = Store(data)
     return store.checked_path(_serving(store.load()))
+
+
+def file_of(data: Path, setting: str) -> Path:
+    """The file that the setting `model` means; what serves, for `installed`. Raises as `current`."""
+    return current(data) if setting == INSTALLED else Path(setting)
 
 
 def begin_service(data: Path, setting: str) -> "Probation":
@@ -111,12 +117,19 @@ class Probation:
             self.proven = True
             return opener(self.path)
 
-    def note(self, running_s: float, n_analysed: int) -> bool:
-        """Tell how long the service runs and how many fields it analysed; True once, when that is enough.
+    def note(self, running_s: float, n_analysed: int, n_failed: int = 0) -> bool:
+        """Tell how a run goes; True once, when it is enough to trust the model.
 
-        A disk that cannot keep it is asked again the next time.
+        running_s: since the service was ready. n_analysed: fields that got calls. n_failed: fields that the
+        network failed. A disk that cannot keep the outcome is asked again the next time.
+
+        Raises TrialFailed when too many fields failed and the last good model serves from the next start on.
         """
-        if self.proven or running_s < PROVEN_AFTER_S or n_analysed < PROVEN_AFTER_FIELDS:
+        if self.proven:
+            return False
+        if n_failed >= FAILED_AFTER_FIELDS:
+            self._give_up(n_failed)
+        if n_failed or running_s < PROVEN_AFTER_S or n_analysed < PROVEN_AFTER_FIELDS:
             return False
         try:
             confirm(self.data)
@@ -124,6 +137,18 @@ class Probation:
             return False
         self.proven = True
         return True
+
+    def _give_up(self, n_failed: int) -> None:
+        """Raise TrialFailed where another model can serve; a first model goes on, and is never confirmed."""
+        why = f"the network failed {n_failed} fields"
+        try:
+            self.path = fall_back(self.data, why)
+        except NoEarlierModel:
+            return
+        self.proven = True
+        raise TrialFailed(
+            f"The new model failed: {why}.", "The service starts again, with the last good model."
+        )
 
     def stopped(self) -> None:
         """The end was asked for. A disk that cannot keep it leaves one start too many counted."""

@@ -14,7 +14,14 @@ from alledge.errors import AllscopeError, ClassifierFailed, RuntimeMissing
 from alledge.models import refusals as no
 from alledge.models import serving, state
 from alledge.models.installing import verify
-from alledge.models.serving import INSTALLED, PROVEN_AFTER_FIELDS, PROVEN_AFTER_S, begin_service, current
+from alledge.models.serving import (
+    FAILED_AFTER_FIELDS,
+    INSTALLED,
+    PROVEN_AFTER_FIELDS,
+    PROVEN_AFTER_S,
+    begin_service,
+    current,
+)
 from alledge.models.state import MAX_STARTS, Installed, State
 from alledge.models.store import format_state, parse_state
 from alledge.models.trust import trust_root
@@ -80,6 +87,26 @@ def test_a_model_that_cannot_be_opened_makes_room_at_once(tried: Device) -> None
     assert opened == [model_bytes(2), model_bytes(1)]
     assert "classifier-failed" in tried.store.load().fell_back
     assert start(tried).path.read_bytes() == model_bytes(1)
+
+
+def test_a_model_that_fails_fields_ends_the_service_and_makes_room(tried: Device) -> None:
+    probation = start(tried)
+    assert not probation.note(5.0, 40, FAILED_AFTER_FIELDS - 1)
+    with pytest.raises(no.TrialFailed):
+        probation.note(5.0, 40, FAILED_AFTER_FIELDS)
+    probation.stopped()
+    assert start(tried).path.read_bytes() == model_bytes(1)
+
+
+def test_a_proven_model_may_fail_fields_as_ever(tried: Device) -> None:
+    tried.confirm()
+    assert not start(tried).note(5.0, 40, 100)
+    assert start(tried).path.read_bytes() == model_bytes(2)
+
+
+def test_the_setting_means_a_file_or_what_serves(tried: Device) -> None:
+    assert serving.file_of(tried.data, INSTALLED) == current(tried.data)
+    assert serving.file_of(tried.data, "other.tflite") == Path("other.tflite")
 
 
 def test_a_missing_runtime_is_no_fault_of_a_model(tried: Device) -> None:
@@ -149,6 +176,8 @@ def test_a_first_model_that_fails_has_no_other_to_go_back_to(scene: Scene, tmp_p
         assert start(fresh).path.read_bytes() == model_bytes(2)
     with pytest.raises(no.NoEarlierModel):
         serving.fall_back(fresh.data, "it crashed")
+    assert not start(fresh).note(PROVEN_AFTER_S, 40, FAILED_AFTER_FIELDS)
+    assert fresh.store.load().on_trial
 
 
 def test_a_person_can_go_back_and_forth_between_proven_models(tried: Device) -> None:
