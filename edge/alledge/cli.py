@@ -6,6 +6,7 @@ from alledge.commands.calibrate import calibrate
 from alledge.commands.doctor import doctor
 from alledge.commands.export import export
 from alledge.commands.install_service import install_service, uninstall_service
+from alledge.commands.metrics import metrics
 from alledge.commands.model import model_app
 from alledge.commands.page import page
 from alledge.commands.report import report
@@ -22,6 +23,7 @@ for command in (
     run,
     tell,
     page,
+    metrics,
     report,
     export,
     verify_log,

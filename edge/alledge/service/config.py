@@ -26,7 +26,7 @@ class Config:
     frames_per_s: at most so many are captured. open_s, capture_s: after which a camera counts as hung.
     target_cells: of the differential. keep_pictures: store each field as a JPEG as well.
     slide: name of slides that nobody named. journal_limit_gb: above which old pictures of signed-off slides
-    are removed, in 10^9 bytes.
+    are removed, in 10^9 bytes. metrics_port: of `alledge metrics` on this machine; 0 serves none.
     """
 
     camera: str = "picamera2:0"
@@ -41,6 +41,7 @@ class Config:
     keep_pictures: bool = False
     slide: str = "unnamed"
     journal_limit_gb: float = 16.0
+    metrics_port: int = 0
 
 
 _RANGES: Final[dict[str, tuple[float, float]]] = {
@@ -50,6 +51,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "capture_s": (0.2, 60.0),
     "target_cells": (1, 100_000),
     "journal_limit_gb": (0.01, 100_000.0),
+    "metrics_port": (0, 65_535),
 }
 _NEXT_STEP: Final = "Mend the file; docs/service.md lists the keys."
 

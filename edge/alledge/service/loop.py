@@ -36,6 +36,7 @@ from alledge.service.watchdog import Progress, reason_to_feed
 from alledge.service.window import NoView, View, Window
 from alledge.slide import FieldView
 from alledge.strict_json import Json
+from alledge.telemetry.tally import Tally
 from alledge.types import FieldResult, Frame, Verdict
 
 BAD_FRAMES_BEFORE_RESTART: Final = 3
@@ -130,6 +131,7 @@ class Station:
         self.ledger = Ledger()
         self.troubles = TroubleBoard()
         self.published = Published()
+        self.tally = Tally()
         self.is_paused = False
         self.is_stopping = False
         self._bad_in_a_row = 0
@@ -180,6 +182,13 @@ class Station:
             standing,
         )
         return reason_to_feed(told, self._now(), limit_s)
+
+    def health(self) -> Health:
+        """How the machine does, asked at most every five seconds."""
+        now_ns = self._now()
+        if now_ns - self._health_ns >= _HEALTH_EVERY_NS or self._health is UNKNOWN_HEALTH:
+            self._health, self._health_ns = self._ports.health(), now_ns
+        return self._health
 
     def _now(self) -> int:
         return self._ports.clock.monotonic_ns()
@@ -351,6 +360,7 @@ class Station:
             self.published.result, self.published.field_number = result, number
             self.published.n_fields += 1
             self.published.latencies_ms.append((now_ns - taken_ns) / 1e6)
+            self.tally.stored(result, record.cells, analysis.illumination, (now_ns - taken_ns) / 1e9)
             self.progress = Progress(self.progress.started_ns, now_ns)
             self._ports.note_stored(record.wall)
             self._keep_view(session, number, looked.view)
@@ -401,7 +411,7 @@ class Station:
             cells=looked.cells,
             calibration_sha256=calibration.sha256 if calibration else None,
             software_version=__version__,
-            health=self._machine_health(),
+            health=self.health(),
             picture_jpeg=self._picture(frame),
         )
 
@@ -410,12 +420,6 @@ class Station:
 
     def _picture(self, frame: Frame) -> bytes | None:
         return encode_image(frame.pixels, ".jpg") if self._keep_pictures else None
-
-    def _machine_health(self) -> Health:
-        now_ns = self._now()
-        if now_ns - self._health_ns >= _HEALTH_EVERY_NS or self._health is UNKNOWN_HEALTH:
-            self._health, self._health_ns = self._ports.health(), now_ns
-        return self._health
 
 
 def _field_trouble(result: FieldResult) -> Trouble | None:

@@ -89,10 +89,16 @@ class QuotaRoom:
 
 def free_bytes(folder: Path) -> int:
     """Bytes that the disk of a folder has left for us; plenty where it cannot be asked."""
+    known = disk_free_bytes(folder)
+    return LEAST_FREE_BYTES if known is None else known
+
+
+def disk_free_bytes(folder: Path) -> int | None:
+    """Bytes that the disk of a folder has left for us; None where it cannot be asked."""
     try:
         disk = os.statvfs(folder)
     except OSError:
-        return LEAST_FREE_BYTES
+        return None
     return disk.f_bavail * disk.f_frsize
 
 

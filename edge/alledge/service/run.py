@@ -45,6 +45,7 @@ from alledge.service.status import status_of, write_status
 from alledge.service.troubles import Trouble
 from alledge.service.watchdog import Notifier, notifier_from, watchdog_interval_s
 from alledge.strict_json import Json
+from alledge.telemetry.reporting import MetricsReporter
 from alledge.types import Frame
 
 STOP_WITHIN_S: Final = 0.5
@@ -125,7 +126,10 @@ def run_service(
             station.store.submit(Write(note, lambda _: None), clock.monotonic_ns())
             for part, trouble in (("config", config_trouble), *found.troubles):
                 station.troubles.set(part, trouble, clock.monotonic_ns())
-            server = _Server(station, board, runtime / "status.json", config, model, clock)
+            metrics = MetricsReporter(
+                station, model.identity, model.card, journal.path, runtime, clock.monotonic_ns
+            )
+            server = _Server(station, board, runtime / "status.json", config, model, clock, metrics)
             try:
                 server.serve(stop, say)
             except JournalDamaged as error:
@@ -182,6 +186,7 @@ class _Server:
     config: Config
     model: ModelFile
     clock: SystemClock
+    metrics: MetricsReporter
     _published_ns: int = 0
 
     def serve(self, stop: "_Stop", say: Callable[[str], None]) -> None:
@@ -217,6 +222,7 @@ class _Server:
             self.station.troubles.set("status", Trouble.of(error), self._published_ns)
         else:
             self.station.troubles.set("status", None, self._published_ns)
+        self.metrics.tend()
 
 
 class _Stop:
