@@ -24,10 +24,13 @@ def trust(
 ) -> None:
     """Trusts the keys of a root from now on; its file comes from hand to hand, not from the repository."""
     _require_fleet()
+    from alledge.models.owner import become_owner
     from alledge.models.store import Store
-    from alledge.models.trust import trust_root
+    from alledge.models.trust import read_root, trust_root
 
-    trusted = trust_root(Store(data), root, replace)
+    given = read_root(root)
+    become_owner(data)
+    trusted = trust_root(Store(data), given, replace)
     typer.echo(f"trusted: root v{trusted.version}; {trusted.roles}")
     typer.echo(f"  sha256 {trusted.sha256}  (compare with the paper of the ceremony)")
 
@@ -49,10 +52,13 @@ def install(
     from alledge.models.fetching import fetcher_for
     from alledge.models.installing import Wish
     from alledge.models.installing import install as install_model
+    from alledge.models.owner import become_owner
     from alledge.models.store import Store
 
     wish = Wish(name, version, accept_labels, older, again)
-    model, changed = install_model(Store(data), fetcher_for(source), wish)
+    fetcher = fetcher_for(source)
+    become_owner(data)
+    model, changed = install_model(Store(data), fetcher, wish)
     typer.echo(f"{'installed' if changed else 'serves already:'} {_told(model)}")
     if changed:
         typer.echo(f"  {_NEXT_START}")
@@ -61,8 +67,10 @@ def install(
 @model_app.command("list")
 def list_models(data: DataOption = DEFAULT_DATA) -> None:
     """Tells which model serves, which one is kept to go back to, and what the device is held to."""
+    from alledge.models.owner import become_owner
     from alledge.models.store import Store
 
+    become_owner(data)
     state = Store(data).load()
     trial = " (on trial)" if state.on_trial else ""
     typer.echo(f"serves    {_told(state.serving) + trial if state.serving else 'nothing from the store'}")
@@ -79,8 +87,10 @@ def verify(data: DataOption = DEFAULT_DATA) -> None:
     """Proves anew what is installed: bytes, signatures from the trusted root on, golden vectors."""
     _require_fleet()
     from alledge.models.installing import verify as verify_store
+    from alledge.models.owner import become_owner
     from alledge.models.store import Store
 
+    become_owner(data)
     for model in verify_store(Store(data)):
         typer.echo(f"as signed, and answers as it must: {_told(model)}")
 
@@ -88,9 +98,11 @@ def verify(data: DataOption = DEFAULT_DATA) -> None:
 @model_app.command()
 def rollback(data: DataOption = DEFAULT_DATA) -> None:
     """Goes back to the last good model."""
+    from alledge.models.owner import become_owner
     from alledge.models.state import roll_back
     from alledge.models.store import Store
 
+    become_owner(data)
     store = Store(data)
     before = store.load()
     if before.good is not None:
@@ -109,11 +121,13 @@ def pin(
     off: Annotated[bool, typer.Option("--off", help="Let the device take the newest again.")] = False,
 ) -> None:
     """Holds the device to one model: installing any other is refused until it is let go."""
+    from alledge.models.owner import become_owner
     from alledge.models.refusals import StoreEmpty
     from alledge.models.state import pin as pin_to
     from alledge.models.state import unpin
     from alledge.models.store import Store
 
+    become_owner(data)
     store = Store(data)
     serving = store.load().serving
     if off:

@@ -41,6 +41,7 @@ SILENCE_LIMIT_S: Final = 30.0
 _CHUNK: Final = 64 * 1024
 _PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _NOT_FOUND: Final = 404
+_FOLDER: Final = "Give a folder, or http(s)://HOST/FOLDER."
 
 
 class RepositoryFetcher(FetcherInterface, ABC):
@@ -62,15 +63,25 @@ class RepositoryFetcher(FetcherInterface, ABC):
 
 
 class FolderFetcher(RepositoryFetcher):
-    """A repository in a folder. Raises SourceUnreachable, SourceLink and SourceNotAFile when read."""
+    """A repository in a folder. Raises SourceUnreachable, SourceLink and SourceNotAFile when read.
+
+    The folder is opened once, here, and what is beneath is reached from there.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._folder = folder
+        try:
+            self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SourceUnusable(f"{folder} is no folder to read ({error.strerror}).", _FOLDER) from error
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle"):
+            os.close(self._handle)
 
     def _read(self, parts: list[str]) -> Iterator[bytes]:
         try:
-            with os.fdopen(_open_beneath(self._folder, parts), "rb") as file:
+            with os.fdopen(_open_beneath(self._handle, parts), "rb") as file:
                 while chunk := file.read(_CHUNK):
                     yield chunk
         except FileNotFoundError as error:
@@ -157,10 +168,7 @@ def fetcher_for(source: str) -> RepositoryFetcher:
         if at.scheme not in {"http", "https"} or not at.hostname or at.query or at.fragment or at.username:
             raise SourceUnusable(f"{source} is no address of a repository.", "Give http(s)://HOST/FOLDER.")
         return HttpFetcher(source)
-    folder = Path(source)
-    if not folder.is_dir():
-        raise SourceUnusable(f"{source} is no folder.", "Give a folder, or http(s)://HOST/FOLDER.")
-    return FolderFetcher(folder)
+    return FolderFetcher(Path(source))
 
 
 def _connect(at: SplitResult, silence_s: float, late: _Deadline) -> http.client.HTTPConnection:
@@ -195,9 +203,9 @@ def _body(connection: http.client.HTTPConnection, at: SplitResult, parts: list[s
             raise ConnectionError("it broke off")
 
 
-def _open_beneath(folder: Path, parts: list[str]) -> int:
+def _open_beneath(folder: int, parts: list[str]) -> int:
     """A handle on a file beneath a folder, no link on the way followed. Raises OSError, SourceLink, ..."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    handle = os.dup(folder)
     for part in parts:
         is_last = part is parts[-1]
         how = os.O_NONBLOCK if is_last else os.O_DIRECTORY
@@ -207,17 +215,17 @@ def _open_beneath(folder: Path, parts: list[str]) -> int:
             is_link = error.errno in {errno.ELOOP, errno.ENOTDIR} and _is_link(part, handle)
             if is_link:
                 raise SourceLink(
-                    f"{'/'.join(parts)} in {folder} is a symbolic link.", "Copy the repository anew."
+                    f"{'/'.join(parts)} is a symbolic link.", "Copy the repository anew."
                 ) from error
             if error.errno == errno.ENXIO:
-                raise _not_a_file(folder, parts) from error
+                raise _not_a_file(parts) from error
             raise
         finally:
             os.close(handle)
         handle = inner
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise _not_a_file(folder, parts)
+        raise _not_a_file(parts)
     return handle
 
 
@@ -225,5 +233,5 @@ def _is_link(part: str, folder: int) -> bool:
     return stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode)
 
 
-def _not_a_file(folder: Path, parts: list[str]) -> SourceNotAFile:
-    return SourceNotAFile(f"{'/'.join(parts)} in {folder} is no file.", "Copy the repository anew.")
+def _not_a_file(parts: list[str]) -> SourceNotAFile:
+    return SourceNotAFile(f"{'/'.join(parts)} is no file.", "Copy the repository anew.")

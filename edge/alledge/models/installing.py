@@ -89,7 +89,6 @@ def install(
             return steps.switch(latest, new)
 
         store.forget_unused(store.change(step))
-    store.hand_over()
     return new, True
 
 
@@ -198,7 +197,6 @@ def _keep(store: Store, new: Installed, data: bytes, evidence: dict[str, bytes])
     make_folder(folder)
     for name, part in evidence.items():
         write_whole(folder / name, part)
-    store.hand_over()
 
 
 def _pinned(pinned: tuple[str, int]) -> no.ModelPinned:

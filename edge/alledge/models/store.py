@@ -49,25 +49,10 @@ class Store:
         self.incoming = self.folder / "incoming"
 
     def make(self) -> None:
-        """Make the folders; they belong to whom the data folder belongs to, also when root makes them."""
+        """Make the folders. Raises StorageFailed, PathUnusable."""
         make_folder(self.data)
         for folder in (self.folder, self.files, self.evidence, self.trust, self.incoming):
             make_folder(folder)
-        self.hand_over()
-
-    def hand_over(self) -> None:
-        """Give all to the owner of the data folder, where root installs for the service's user.
-
-        Raises StorageFailed when the medium refuses.
-        """
-        if os.geteuid() != 0:
-            return
-        owner = self.data.stat()
-        try:
-            for path in (self.folder, *self.folder.rglob("*")):
-                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-        except OSError as error:
-            raise StorageFailed(f"{path} has no new owner ({error.strerror}).", "Check it.") from error
 
     def load(self) -> State:
         """What serves. Raises StoreDamaged when neither the state nor its copy can be read."""
@@ -97,7 +82,6 @@ class Store:
                 text = format_state(after)
                 write_whole(self.folder / STATE_FILE, text)
                 write_whole(self.folder / COPY_FILE, text)
-                self.hand_over()
         return after
 
     @contextlib.contextmanager

@@ -29,17 +29,17 @@ class Trusted:
     roles: str
 
 
-def trust_root(store: Store, path: Path, replace: bool = False) -> Trusted:
-    """Trust the root in a file from now on.
+def trust_root(store: Store, data: bytes, replace: bool = False) -> Trusted:
+    """Trust a root from now on.
 
-    replace: take it also where the device trusts another; metadata seen under that one is forgotten.
+    data: what `read_root` gave. replace: take it also where the device trusts another; what was seen under
+    that one is forgotten.
 
     Raises:
-        TrustUnusable: the file cannot be read, or is no root signed by its own keys.
+        TrustUnusable: it is no root signed by its own keys.
         TrustDiffers: the device trusts another root.
         StorageFailed: the medium refuses.
     """
-    data = _read(path)
     version, roles = check_root(data)
     store.make()
     known = store.trust / ROOT_FILE
@@ -51,7 +51,6 @@ def trust_root(store: Store, path: Path, replace: bool = False) -> Trusted:
             )
         shutil.rmtree(store.trust / SEEN, ignore_errors=True)
     write_whole(known, data)
-    store.hand_over()
     return Trusted(_digest(data), version, roles)
 
 
@@ -63,10 +62,11 @@ def trusted_root(store: Store) -> bytes:
             "This device trusts nobody yet.",
             "Carry the ceremony's `1.root.json` here and run `alledge model trust 1.root.json`.",
         )
-    return _read(path)
+    return read_root(path)
 
 
-def _read(path: Path) -> bytes:
+def read_root(path: Path) -> bytes:
+    """The bytes of a file that may be a root. Raises TrustUnusable when its length alone forbids it."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_ROOT_BYTES + 1)

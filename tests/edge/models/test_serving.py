@@ -24,7 +24,7 @@ from alledge.models.serving import (
 )
 from alledge.models.state import MAX_STARTS, Installed, State
 from alledge.models.store import format_state, parse_state
-from alledge.models.trust import trust_root
+from alledge.models.trust import read_root, trust_root
 from tests.edge.models.conftest import Scene
 from tests.edge.models.forge import Device, in_days, model_bytes
 from tests.edge.models.refusing import refused
@@ -275,7 +275,7 @@ def _not_trusted(scene: Scene, tmp_path: Path, data: bytes) -> None:
     file.write_bytes(data)
     before = (scene.device.store.trust / "root.json").read_bytes()
     with pytest.raises(no.TrustUnusable):
-        trust_root(scene.device.store, file, replace=True)
+        trust_root(scene.device.store, read_root(file), replace=True)
     assert (scene.device.store.trust / "root.json").read_bytes() == before
 
 
