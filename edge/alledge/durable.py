@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from alledge.errors import PathUnusable, StorageFailed
 
@@ -26,10 +26,20 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises StorageFailed when the medium refuses (full, read-only, no permission, no such folder);
     then `path` is as it was before and no other file is left.
     """
+    with replace_whole(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replace_whole(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to fill, however long; at the end of the block it becomes `path` in one step.
+
+    Raises StorageFailed as `write_whole`; when the block raises, `path` is as it was before.
+    """
     partial = _beside(path, "partial")
     try:
         with partial.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

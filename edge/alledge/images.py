@@ -58,7 +58,14 @@ def read_image(path: Path) -> U8:
 
     Raises PathUnusable when there is no such file, ImageUnreadable when it is no whole image or too large.
     """
-    data = _read_bytes(path)
+    return decode_image(path, read_image_file(path))
+
+
+def decode_image(path: Path, data: bytes) -> U8:
+    """The same from the bytes of a file, for whoever must know which bytes were looked at; `path` names it.
+
+    Raises ImageUnreadable as `read_image`.
+    """
     _checked_header(path, data)
     silence_opencv()
     try:
@@ -80,7 +87,7 @@ def encode_image(pixels: U8, suffix: str) -> bytes:
 
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) in pixels without decoding; same errors as `read_image`."""
-    header = _checked_header(path, _read_bytes(path))
+    header = _checked_header(path, read_image_file(path))
     return header.width, header.height
 
 
@@ -91,7 +98,8 @@ def silence_opencv() -> None:
     quieten(_SILENT)
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_image_file(path: Path) -> bytes:
+    """The bytes of an image file, undecoded; the errors of `read_image` but for those of its content."""
     if not path.is_file():
         raise PathUnusable(f"{path} is no file.", "Give the path of an image.")
     try:
