@@ -36,7 +36,7 @@ WORD = "correct horse"
 
 def opened(folder: Path, *keys: Path, now: datetime = NOW, word: str | None = WORD) -> ModelRepository:
     passphrase = None if word is None else word.encode()
-    return ModelRepository(folder, Holders(keys, lambda _name: passphrase), now)
+    return ModelRepository(folder, Holders(keys, lambda _name, _is_new: passphrase), now)
 
 
 def add(repository: ModelRepository, version: int, number: int | None = None) -> None:
@@ -260,7 +260,7 @@ def test_a_cards_name_becomes_one_that_a_file_can_have() -> None:
 
 def test_the_days_of_a_stick_can_be_chosen(made: Path, device: Device) -> None:
     repository = ModelRepository(
-        made / "repo", Holders([made / "keys"], lambda _name: WORD.encode()), NOW, Days(timestamp=1)
+        made / "repo", Holders([made / "keys"], lambda _name, _is_new: WORD.encode()), NOW, Days(timestamp=1)
     )
     repository.refresh()
     text = (made / "repo" / "metadata" / "timestamp.json").read_text()
@@ -310,6 +310,30 @@ def test_from_the_ceremony_to_a_device_that_goes_back(tmp_path: Path) -> None:
     run("model", "pin", "tiny", 1, "--data", data, app=edge_app)
     with pytest.raises(no.ModelPinned):
         run("model", "install", repo, "--version", 2, "--data", data, app=edge_app)
+
+
+def test_only_online_keys_can_be_without_a_passphrase(tmp_path: Path) -> None:
+    run("publish-init", "--repo", tmp_path / "repo", "--keys", tmp_path / "keys", "--no-passphrase")
+    for path in (tmp_path / "keys").rglob("*.pem"):
+        assert (b"ENCRYPTED" in path.read_bytes()) == (path.parent.name == "offline")
+    result = CliRunner().invoke(
+        convert_app,
+        ["publish-refresh", "--repo", str(tmp_path / "repo"), "--keys", str(tmp_path / "keys" / "online")],
+        env={"ALLSCOPE_KEY_PASSPHRASE": ""},
+    )
+    assert result.exit_code == 0, result.output
+
+
+def test_a_new_passphrase_is_asked_for_twice(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        convert_app,
+        ["publish-init", "--repo", str(tmp_path / "repo"), "--keys", str(tmp_path / "keys")],
+        input="once\nother\n" * 3,
+        env={"ALLSCOPE_KEY_PASSPHRASE": ""},
+    )
+    assert result.exit_code != 0
+    assert "do not match" in result.output
+    assert not list((tmp_path / "keys").rglob("*.pem"))
 
 
 def test_labels_that_change_are_told_at_the_desk_as_well(made: Path, device: Device) -> None:

@@ -21,7 +21,7 @@ KeysOption = Annotated[
     typer.Option("--keys", metavar="DIR", help="Folder of private keys; once for each holder."),
 ]
 PlainOption = Annotated[
-    bool, typer.Option("--no-passphrase", help="New keys without one; for keys that a timer uses.")
+    bool, typer.Option("--no-passphrase", help="New online keys without one, for a timer.")
 ]
 StampDaysOption = Annotated[
     int,
@@ -126,12 +126,15 @@ def publish_withdraw(
 def _repository(
     repo: Path, keys: list[Path], no_passphrase: bool, timestamp_days: int | None = None
 ) -> "ModelRepository":
+    from allconvert.publishing.keys import ONLINE
     from allconvert.publishing.repository import Holders, ModelRepository
 
-    def passphrase(name: str) -> bytes | None:
-        if no_passphrase:
+    def passphrase(name: str, is_new: bool) -> bytes | None:
+        if is_new and no_passphrase and name.startswith(ONLINE):
             return None
-        given = os.environ.get(PASSPHRASE) or typer.prompt(f"Passphrase of {name}", hide_input=True)
+        given = os.environ.get(PASSPHRASE) or typer.prompt(
+            f"Passphrase of {name}", hide_input=True, confirmation_prompt=is_new
+        )
         return str(given).encode()
 
     return ModelRepository(repo, Holders(keys, passphrase), datetime.now(UTC), _days(timestamp_days))

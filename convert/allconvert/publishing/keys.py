@@ -26,8 +26,8 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 from allconvert.publishing.refusals import KeysTooFew, KeyUnusable
 from alledge.durable import make_folder, write_whole
 
-Passphrase: TypeAlias = Callable[[str], bytes | None]
-"""The passphrase of the key file of a name; None where it has none."""
+Passphrase: TypeAlias = Callable[[str, bool], bytes | None]
+"""Name of a key file, whether it is a new one -> its passphrase; None for a new one that shall have none."""
 
 OFFLINE: Final = ("root", "targets")
 ONLINE: Final = ("snapshot", "timestamp")
@@ -42,7 +42,7 @@ def make_key(folder: Path, role: str, passphrase: Passphrase) -> CryptoSigner:
     place = folder / ("offline" if role in OFFLINE else "online")
     make_folder(place)
     name = f"{role}.{signer.public_key.keyid[:SHORT]}.pem"
-    word = passphrase(name)
+    word = passphrase(name, True)
     sealing: KeySerializationEncryption = BestAvailableEncryption(word) if word else NoEncryption()
     before = os.umask(0o077)
     try:
@@ -78,7 +78,7 @@ def find_signers(
 def _open(path: Path, keyid: str, passphrase: Passphrase) -> CryptoSigner:
     try:
         data = path.read_bytes()
-        word = passphrase(path.name) if b"ENCRYPTED" in data else None
+        word = passphrase(path.name, False) if b"ENCRYPTED" in data else None
         private = load_pem_private_key(data, word)
     except OSError as error:
         raise KeyUnusable(f"{path} cannot be read ({error.strerror}).", "Check the file.") from error
