@@ -15,7 +15,7 @@ from alledge.durable import make_folder, replace_whole
 from alledge.errors import AllscopeError, ImageUnreadable, InputError, PathUnusable
 from alledge.images import list_images
 from alledge.scanning.pool import Workers, n_cores
-from alledge.scanning.refusals import ScanDiffers, ScanUnfinished
+from alledge.scanning.refusals import ScanDiffers
 from alledge.scanning.settings import ScanSettings
 from alledge.scanning.shards import START_ANEW, WHOLE, Shard, check_shards, read_shards, require_same
 from alledge.scanning.work import Answer, Task, is_unchanged
@@ -107,7 +107,7 @@ def scan_images(scan: Scan, progress: Callable[[int, int], None], *, resume: boo
     if scan.settings.pictures is not None:
         make_folder(scan.settings.pictures)
     header, path = scan.header(), scan.working_file
-    with _open_working_file(path, header, resume=resume) as done:
+    with WorkingFile(path, header, resume=resume) as done:
         _require_unchanged(done, header, scan.images)
         progress(done.n_done, header.n_here)
         tasks = list(_tasks(scan.images))[header.first + done.n_done : header.first + header.n_here]
@@ -138,15 +138,6 @@ def merge_shards(shards: Sequence[Path], out: Path) -> ScanReport:
     Raises ShardMissing, ScanDiffers, ScanForeign, StorageFailed; then there is no results file.
     """
     return _write_results(check_shards(shards), out)
-
-
-def _open_working_file(path: Path, header: Header, *, resume: bool) -> WorkingFile:
-    if path.exists() and not resume:
-        raise ScanUnfinished(
-            f"{path} is what an earlier scan got done.",
-            "Go on with it by --resume, or take it away to start anew.",
-        )
-    return WorkingFile(path, header, is_new=not path.exists())
 
 
 def _require_unchanged(done: WorkingFile, now: Header, images: Sequence[Path]) -> None:

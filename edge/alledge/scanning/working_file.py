@@ -18,16 +18,18 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from alledge.errors import StorageFailed
-from alledge.scanning.refusals import ScanForeign, ScanRunning
+from alledge.scanning.refusals import ScanForeign, ScanRunning, ScanUnfinished
 from alledge.scanning.work import Answer, Identity
 
 FORMAT: Final = "allscope scan 1"
 _FLUSH_S: Final = 1.0  # a power cut costs what was looked at since, which is done again
+_HEAD_BYTES: Final = 1 << 16
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -63,21 +65,23 @@ def images_sha256(images: Sequence[Path]) -> str:
 class WorkingFile:
     """Open for appending, and for no other process. `n_done` images are in it, the first of its slice.
 
-    Raises ScanRunning when another process has it, ScanForeign when it is no working file.
+    resume: go on with what is in it; without, a file in which something is done is refused.
+
+    Raises ScanUnfinished for that, ScanRunning when another process has it, ScanForeign when it is none.
     """
 
-    def __init__(self, path: Path, header: Header, *, is_new: bool) -> None:
+    def __init__(self, path: Path, header: Header, *, resume: bool) -> None:
         self.path = path
         self.n_done = 0
-        self._is_new = is_new
         self._flushed_s = time.monotonic()
         try:
-            self._file = path.open("x+b" if is_new else "r+b", buffering=0)
+            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
         except OSError as error:
             raise _storage_failed(path, error) from error
         try:
             self._lock()
-            self.header = self._begin(header) if is_new else self._go_on()
+            self._is_new = _holds_nothing(self._file)
+            self.header = self._begin(header) if self._is_new else self._go_on(resume=resume)
         except BaseException:
             self._file.close()
             raise
@@ -115,21 +119,32 @@ class WorkingFile:
         self._flushed_s = time.monotonic()
 
     def _lock(self) -> None:
+        running = ScanRunning(f"Another process scans into {self.path}.", "Wait, or stop it.")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ScanRunning(f"Another process scans into {self.path}.", "Wait, or stop it.") from error
+            raise running from error
+        # It may have been finished, and gone, between opening and locking.
+        if not self.path.exists() or not os.path.samestat(self.path.stat(), os.fstat(self._file.fileno())):
+            raise running
 
     def _begin(self, header: Header) -> Header:
         try:
+            self._file.truncate(0)
             self._write(_sealed(f"{header.to_json()}\t".encode()))
+            self.flush()
         except OSError as error:
             self.path.unlink(missing_ok=True)
             raise _storage_failed(self.path, error) from error
         return header
 
-    def _go_on(self) -> Header:
+    def _go_on(self, *, resume: bool) -> Header:
         header = read_header(self.path)
+        if not resume:
+            raise ScanUnfinished(
+                f"{self.path} is what an earlier scan got done.",
+                "Go on with it by --resume, or take it away to start anew.",
+            )
         self.n_done, end = _whole_lines(self.path)
         self._file.truncate(end)
         self._file.seek(end)
@@ -172,6 +187,19 @@ def read_answers(path: Path) -> Iterator[Answer]:
             head, _, text = content.partition(b"\t")
             told = json.loads(head)
             yield Answer(**told | {"identity": Identity(**told["identity"]), "text": text.decode()})
+
+
+def _holds_nothing(file: FileIO) -> bool:
+    """Whether a kill or a power cut came before the head was written: empty, zeros, or a torn head."""
+    start = file.read(_HEAD_BYTES)
+    file.seek(0)
+    begun = f'{{"format": "{FORMAT}"'.encode()
+    is_torn_head = (
+        b"\n" not in start
+        and not start[:8].strip(b"0123456789abcdef")
+        and begun.startswith(start[9 : 9 + len(begun)])
+    )
+    return not start.strip(b"\0") or is_torn_head
 
 
 def _whole_lines(path: Path) -> tuple[int, int]:

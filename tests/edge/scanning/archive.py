@@ -1,4 +1,4 @@
-"""Small archives for tests of scans: painted fields of 240 x 200 pixels, each looked at in a few milliseconds."""
+"""Small archives for tests of scans: painted fields of 240 x 200 pixels, looked at in milliseconds."""
 
 import json
 from functools import cache
