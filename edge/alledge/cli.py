@@ -9,6 +9,7 @@ from alledge.commands.install_service import install_service, uninstall_service
 from alledge.commands.metrics import metrics
 from alledge.commands.model import model_app
 from alledge.commands.page import page
+from alledge.commands.publish import publish
 from alledge.commands.report import report
 from alledge.commands.run import run, tell
 from alledge.commands.scan import scan
@@ -24,6 +25,7 @@ for command in (
     tell,
     page,
     metrics,
+    publish,
     report,
     export,
     verify_log,

@@ -13,7 +13,7 @@ import numpy as np
 
 from alledge.illumination import Illumination
 from alledge.journal import CellRecord
-from alledge.slide import NOT_COUNTED
+from alledge.slide import NOT_COUNTED, Sighting
 from alledge.types import FieldResult, Verdict
 
 LATENCY_BOUNDS_S: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -22,6 +22,13 @@ LATENCY_BOUNDS_S: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 FIRST, AGAIN, UNCOUNTED = "first", "again", "not counted"
 SEEN: Final = (FIRST, AGAIN, UNCOUNTED)
 """How a cell was met: for the first time on its slide, again, or cut by the border and not known yet."""
+
+
+def how_met(sighting: Sighting | None) -> str:
+    """One of `SEEN`; a cell that was not tracked is not counted."""
+    if sighting is None or sighting.cell_id == NOT_COUNTED:
+        return UNCOUNTED
+    return FIRST if sighting.is_new else AGAIN
 
 
 @dataclass(slots=True)
@@ -79,8 +86,7 @@ class Tally:
             self.blue_share.add(blue / whole)
 
     def _cell(self, cell: CellRecord) -> None:
-        met = cell.sighting
-        how = UNCOUNTED if met is None or met.cell_id == NOT_COUNTED else FIRST if met.is_new else AGAIN
+        how = how_met(cell.sighting)
         self.seen[how] += 1
         if how == FIRST and cell.call is not None:
             self.calls[cell.call.label, cell.call.review] += 1
