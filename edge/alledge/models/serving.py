@@ -2,7 +2,7 @@
 
     probation = begin_service(data, config.model)          # a start is counted before anything can go wrong
     analyst, model = probation.open(lambda path: ...)      # the new model, or the last good one
-    probation.note(seconds, n_analysed, n_failed)          # now and then; confirms it, or raises TrialFailed
+    probation.tend(monotonic_ns, ledger)                   # now and then; confirms it, or raises TrialFailed
     probation.stopped()                                    # the end that somebody asked for is no failure
 
 A service that is killed, hangs into its watchdog or loses its power never says `stopped`, so its start stays
@@ -20,6 +20,7 @@ from alledge.models import state as steps
 from alledge.models.refusals import InstalledModelDamaged, NoEarlierModel, StoreEmpty, TrialFailed
 from alledge.models.state import Installed, State
 from alledge.models.store import Store
+from alledge.service.ledger import DropReason, LedgerState
 
 INSTALLED: Final = "installed"
 """The value of the setting `model` that means the store, not a file."""
@@ -99,6 +100,7 @@ class Probation:
     data: Path
     path: Path
     proven: bool
+    _began_ns: int | None = None
 
     def open(self, opener: Callable[[Path], Opened]) -> Opened:
         """What `opener` makes of the file; of the last good one's where a model on trial cannot be opened.
@@ -116,6 +118,13 @@ class Probation:
             self.path = fall_back(self.data, f"[{error.code}] {error.what_happened}")
             self.proven = True
             return opener(self.path)
+
+    def tend(self, now_ns: int, ledger: LedgerState) -> bool:
+        """`note`, from a monotonic time and the service's ledger; the first call starts the clock."""
+        if self._began_ns is None:
+            self._began_ns = now_ns
+        n_failed = ledger.dropped.get(DropReason.CLASSIFIER_FAILED, 0)
+        return self.note((now_ns - self._began_ns) / 1e9, ledger.analysed - ledger.refused, n_failed)
 
     def note(self, running_s: float, n_analysed: int, n_failed: int = 0) -> bool:
         """Tell how a run goes; True once, when it is enough to trust the model.

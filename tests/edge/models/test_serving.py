@@ -25,6 +25,7 @@ from alledge.models.serving import (
 from alledge.models.state import MAX_STARTS, Installed, State
 from alledge.models.store import format_state, parse_state
 from alledge.models.trust import read_root, trust_root
+from alledge.service.ledger import DropReason, LedgerState
 from tests.edge.models.conftest import Scene
 from tests.edge.models.forge import Device, in_days, model_bytes
 from tests.edge.models.refusing import refused
@@ -71,6 +72,24 @@ def test_minutes_and_fields_prove_a_model(tried: Device) -> None:
     assert not probation.note(PROVEN_AFTER_S, PROVEN_AFTER_FIELDS)
     for _ in range(3 * MAX_STARTS):
         assert start(tried).path.read_bytes() == model_bytes(2)
+
+
+def test_the_ledger_of_the_service_tells_how_a_trial_goes(tried: Device) -> None:
+    probation = start(tried)
+    second_ns = 1_000_000_000
+    minutes_ns = int(PROVEN_AFTER_S) * second_ns
+    dark = LedgerState(40, 40, 40, {}, 0)  # fields whose quality allowed no calls prove nothing
+    assert not probation.tend(7 * second_ns, dark)
+    assert not probation.tend(7 * second_ns + minutes_ns, dark)
+    bright = LedgerState(50, 50, 40, {}, 0)
+    assert not probation.tend(6 * second_ns + minutes_ns, bright)
+    assert probation.tend(7 * second_ns + minutes_ns, bright)
+
+
+def test_failed_fields_in_the_ledger_end_a_trial(tried: Device) -> None:
+    failed = {DropReason.CLASSIFIER_FAILED: FAILED_AFTER_FIELDS}
+    with pytest.raises(no.TrialFailed):
+        start(tried).tend(0, LedgerState(50, 47, 0, failed, 0))
 
 
 def test_a_model_that_cannot_be_opened_makes_room_at_once(tried: Device) -> None:
