@@ -65,20 +65,21 @@ def test_promtool_finds_no_fault_with_the_file(metrics_file: Path) -> None:
     promtool("check", "metrics", told=metrics_file.read_bytes())
 
 
-def test_promtool_finds_no_fault_with_the_rules() -> None:
-    promtool("check", "rules", RULES)
+@pytest.mark.parametrize("rules", [RULES, DRIFT], ids=["faults", "drift"])
+def test_promtool_finds_no_fault_with_the_rules(rules: Path) -> None:
+    promtool("check", "rules", rules)
 
 
-def test_each_alert_fires_on_its_fault_and_on_no_good_day() -> None:
-    promtool("test", "rules", RULES.with_suffix(".test.yml"))
+@pytest.mark.parametrize("rules", [RULES, DRIFT], ids=["faults", "drift"])
+def test_each_alert_fires_on_its_fault_and_on_no_good_day(rules: Path) -> None:
+    promtool("test", "rules", rules.with_suffix(".test.yml"))
 
 
-def test_each_alert_has_a_test() -> None:
-    alerts = set(re.findall(r"alert: (\w+)", RULES.read_text()))
-    tested = set(
-        re.findall(r"alertname: (\w+)\n\s+exp_alerts:\n", RULES.with_suffix(".test.yml").read_text())
-    )
-    assert alerts == tested
+@pytest.mark.parametrize("rules", [RULES, DRIFT], ids=["faults", "drift"])
+def test_each_alert_has_a_test(rules: Path) -> None:
+    alerts = set(re.findall(r"alert: (\w+)", rules.read_text()))
+    cases = rules.with_suffix(".test.yml").read_text()
+    assert alerts == set(re.findall(r"alertname: (\w+)\n\s+exp_alerts:\n", cases))
 
 
 def test_each_query_of_the_dashboard_is_one(tmp_path: Path) -> None:
@@ -90,6 +91,7 @@ def test_each_query_of_the_dashboard_is_one(tmp_path: Path) -> None:
 
 def test_rules_and_dashboard_ask_for_nothing_that_we_do_not_tell(metrics_file: Path) -> None:
     told = set(re.findall(r"^(allscope_\w+)", metrics_file.read_text(), re.MULTILINE)) | NOT_ALWAYS
+    both = RULES.read_text() + DRIFT.read_text()
     both = RULES.read_text() + DRIFT.read_text()
     rules = re.sub(r"#.*|(summary|action|record): [^,\n]*|allscope:tolerance", "", both)
     asked = set(re.findall(r"(?<!:)\ballscope_\w+", rules + "\n".join(queries())))
