@@ -15,12 +15,14 @@ from alledge.errors import PathUnusable
 MARK: Final = "# Installed by `alledge install-service`; `alledge uninstall-service` takes it away.\n"
 UNIT: Final = "alledge.service"
 PAGE_UNIT: Final = "alledge-page.service"
+PUBLISH_UNIT: Final = "alledge-publish.service"
 CONFIG: Final = "etc/allscope/alledge.toml"
 _PROGRAM: Final = "/opt/allscope/bin/alledge"  # as the units of the repository have it
 
 TARGETS: Final = {
     "alledge.service": "etc/systemd/system/alledge.service",
     "alledge-page.service": "etc/systemd/system/alledge-page.service",
+    "alledge-publish.service": "etc/systemd/system/alledge-publish.service",
     "alledge-snap.service": "etc/systemd/system/alledge-snap.service",
     "allscope.sysusers.conf": "etc/sysusers.d/allscope.conf",
     "allscope.tmpfiles.conf": "etc/tmpfiles.d/allscope.conf",

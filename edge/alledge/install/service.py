@@ -15,6 +15,7 @@ from alledge.errors import CommandFailed, PathUnusable, RootNeeded
 from alledge.install.files import (
     CONFIG,
     PAGE_UNIT,
+    PUBLISH_UNIT,
     TARGETS,
     UNIT,
     check_program,
@@ -89,7 +90,8 @@ def uninstall_service(target: Target) -> int:
     """
     _root_only(target)
     ours = [file for place in TARGETS.values() if is_ours(file := target.root / place)]
-    _ask(target, _before_removal(target, [u for u in (UNIT, PAGE_UNIT) if target.root / TARGETS[u] in ours]))
+    units = [unit for unit in (UNIT, PAGE_UNIT, PUBLISH_UNIT) if target.root / TARGETS[unit] in ours]
+    _ask(target, _before_removal(target, units))
     for file in ours:
         file.unlink()
         target.tell(f"removed {file}")

@@ -60,7 +60,7 @@ def test_the_page_is_enabled_where_asked_for_and_disabled_with_the_rest(
     install_service(target, PROGRAM, page=True)
     assert systemd.asked[-1].endswith("enable alledge.service alledge-page.service")
     uninstall_service(target)
-    assert systemd.asked[-1].endswith("disable alledge.service alledge-page.service")
+    assert systemd.asked[-1].endswith("disable alledge.service alledge-page.service alledge-publish.service")
 
 
 def test_the_unit_starts_the_program_that_installed_it(target: Target) -> None:
