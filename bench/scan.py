@@ -8,6 +8,7 @@ must write the same bytes.
 
 import argparse
 import hashlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,12 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def processor_seconds() -> float:
+    """That all processes took which have ended: other programs on the machine do not count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def watch(process: subprocess.Popen[bytes], working: Path, n_images: int) -> tuple[Memory, float]:
     """Memory until the process ends, and the seconds from its first image to its end."""
     memory, began_s = Memory([0.0, 0.0], [0.0, 0.0]), 0.0
@@ -99,6 +106,7 @@ def main() -> None:
                 "--jobs",
                 jobs,
             ]
+            cpu_s = processor_seconds()
             process = subprocess.Popen(
                 [*map(str, command), "--pixel-um", str(PIXEL_UM)], stdout=subprocess.DEVNULL
             )
@@ -107,7 +115,8 @@ def main() -> None:
             command_mb = " then ".join(f"{mb:.0f}" for mb in memory.command)
             worker_mb = " then ".join(f"{mb:.0f}" for mb in memory.worker)
             rate = f"{options.images / seconds:.1f} images a second"
-            print(f"{jobs} jobs: {rate}, command {command_mb} MB, worker {worker_mb} MB")
+            cost = f"{(processor_seconds() - cpu_s) / options.images * 1000:.0f} ms of processor time each"
+            print(f"{jobs} jobs: {rate}, {cost}, command {command_mb} MB, worker {worker_mb} MB")
     print("same bytes" if len(digests) == 1 else "DIFFERENT BYTES")
 
 

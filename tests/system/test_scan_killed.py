@@ -79,7 +79,7 @@ def test_after_kill_9_again_and_again_every_image_is_there_exactly_once(
     n_killed = 0
     while True:
         process = start(archive, out, "--resume")
-        wait_for_lines(process, working, n_lines(working) + chance.randint(0, 24))
+        wait_for_lines(process, working, n_lines(working) + chance.randint(0, 40))
         time.sleep(chance.uniform(0.0, 0.03))
         if process.poll() is not None:
             break
@@ -92,7 +92,7 @@ def test_after_kill_9_again_and_again_every_image_is_there_exactly_once(
             time.sleep(0.01)
         assert not any(map(is_alive, workers)), "a worker outlived its scan"
     assert process.returncode == 2
-    assert n_killed >= 4
+    assert n_killed >= 3
     must_equal(out, undisturbed)
 
 

@@ -124,6 +124,11 @@ class WorkingFile:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise running from error
+        except OSError as error:
+            raise StorageFailed(
+                f"{self.path} cannot be locked ({error.strerror}).",
+                "Mount that file system with locks (flock), or name another --out.",
+            ) from error
         # It may have been finished, and gone, between opening and locking.
         if not self.path.exists() or not os.path.samestat(self.path.stat(), os.fstat(self._file.fileno())):
             raise running
