@@ -14,6 +14,7 @@ from alledge.errors import AllscopeError, CalibrationMissing
 from alledge.journal import JOURNAL_NAME
 from alledge.journal.reading import connect_for_reading
 from alledge.model_file import ModelFile, read_model
+from alledge.models.serving import INSTALLED, current
 from alledge.service.config import CONFIG_FILE
 
 _STALE_DAYS: Final = 30.0  # lamps age and objectives are changed; a month is what laboratories recalibrate by
@@ -46,7 +47,12 @@ def camera_spec(probe: Probe) -> Finding:
 
 
 def model_there(probe: Probe) -> Finding:
-    """There is a model file."""
+    """There is a model file, or one was installed."""
+    if probe.settings.model == INSTALLED:
+        model = _model(probe)
+        if isinstance(model, AllscopeError):
+            return fault(model.what_happened, model.next_step)
+        return fine("an installed model")
     if probe.has(probe.settings.model):
         return fine(probe.settings.model)
     return fault(f"There is no model at {probe.settings.model}.", f"{_MODEL} {probe.settings.model}")
@@ -149,10 +155,13 @@ def _quick_check(path: Path) -> str:
 
 
 def _model(probe: Probe) -> ModelFile | AllscopeError | None:
-    if not probe.has(probe.settings.model):
+    is_installed = probe.settings.model == INSTALLED
+    if not is_installed and not probe.has(probe.settings.model):
         return None
     try:
-        return read_model(probe.at(probe.settings.model))
+        return read_model(
+            current(probe.at(probe.settings.data)) if is_installed else probe.at(probe.settings.model)
+        )
     except AllscopeError as error:
         return error
 

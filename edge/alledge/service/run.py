@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -25,6 +25,7 @@ from alledge.durable import make_folder
 from alledge.errors import AlreadyRunning, JournalDamaged, JournalUnavailable, PathUnusable, StorageFailed
 from alledge.health import read_health
 from alledge.model_file import ModelFile, read_model
+from alledge.models.serving import Probation, begin_service
 from alledge.pipeline import FieldAnalysis, FieldModel, analyse_with_evidence
 from alledge.reduced import Halvings
 from alledge.service.camera_keeper import CameraKeeper
@@ -86,6 +87,7 @@ def run_service(
         AlreadyRunning: another service works in the data folder.
         PathUnusable, ModelUnreadable, ModelDamaged, ...: the model cannot be used.
         SelfTestFailed: the model answers otherwise on this machine than where it was made.
+        TrialFailed: a new installed model failed fields; the last good one serves from the next start on.
         JournalForeign, JournalTooNew: the journal is not one that can be added to.
         JournalDamaged: the journal broke while it was in use; it was set aside for the next start.
     """
@@ -96,7 +98,8 @@ def run_service(
         if config_trouble is None and config_file is not None:
             config_trouble = keep_good_copy(config_file, data)
         say = tell or _say_nothing
-        analyst, model = open_analyst(config, data)
+        probation = begin_service(data, config.model)
+        analyst, model = probation.open(lambda path: open_analyst(replace(config, model=str(path)), data))
         say(f"self-test passed: {len(model.golden.patches)} golden vectors of {model.name}")
         with contextlib.ExitStack() as held:
             clock = SystemClock()
@@ -129,7 +132,8 @@ def run_service(
             metrics = MetricsReporter(
                 station, model.identity, model.card, journal.path, runtime, clock.monotonic_ns
             )
-            server = _Server(station, board, runtime / "status.json", config, model, clock, metrics)
+            status = runtime / "status.json"
+            server = _Server(station, board, status, config, model, clock, metrics, probation)
             try:
                 server.serve(stop, say)
             except JournalDamaged as error:
@@ -137,6 +141,7 @@ def run_service(
                 set_aside_if_damaged(data, error, say)
                 raise
             lost = station.stop()
+            probation.stopped()
             server.publish()
         return RunReport(station.ledger.state(), len(lost))
 
@@ -187,6 +192,7 @@ class _Server:
     model: ModelFile
     clock: SystemClock
     metrics: MetricsReporter
+    probation: Probation
     _published_ns: int = 0
 
     def serve(self, stop: "_Stop", say: Callable[[str], None]) -> None:
@@ -209,6 +215,7 @@ class _Server:
                 say(told)
             if self.clock.monotonic_ns() - self._published_ns > _STATUS_EVERY_NS:
                 self.publish()
+                self.probation.tend(self._published_ns, self.station.ledger.state())
         notifier.tell("STOPPING=1")
 
     def publish(self) -> None:

@@ -384,6 +384,13 @@ FAULTS: list[tuple[str, str, Level, Callable[[Pi], object], str]] = [
         "set `camera`",
     ),
     ("model-missing", "missing", FAULT, lambda p: p.remove(MODEL), "sudo install -o allscope"),
+    (
+        "model-missing",
+        "to be installed, and none was",
+        FAULT,
+        lambda p: p.write("/etc/allscope/alledge.toml", 'camera = "picamera2:0"\nmodel = "installed"\n'),
+        "alledge model install",
+    ),
     ("model-damaged", "a flipped bit", FAULT, lambda p: flip_a_bit(p, MODEL), "sudo install"),
     ("model-damaged", "no model at all", FAULT, lambda p: p.write(MODEL, "TFL3?"), "sudo install"),
     ("model-labels", "fitted on a phantom", FAULT, lambda p: model_with(p, phantom=True), "sudo install"),
