@@ -59,7 +59,7 @@ lock:
 	  --extra edge --extra tflite-runtime pyproject.toml requirements/oldest.in -o requirements/oldest.txt
 	for system in bookworm:3.11 trixie:3.13; do \
 	  uv pip compile --python-version $${system#*:} --python-platform aarch64-manylinux_2_28 --only-binary :all: \
-	    --generate-hashes --no-header --no-emit-package numpy --upgrade --extra edge --extra page \
+	    --generate-hashes --no-header --no-emit-package numpy --upgrade --extra edge --extra page --extra fleet \
 	    --constraint requirements/pi-$${system%:*}.in pyproject.toml -o requirements/pi-$${system%:*}.txt || exit 1; \
 	done
 
