@@ -19,3 +19,4 @@ byId("sign-it")?.addEventListener("click", () => byId("sign-dialog").showModal()
 byId("sign-form").addEventListener("submit", () => change("sign-off", { as_of: asOf }));
 byId("withdraw")?.addEventListener("click", () => byId("withdraw-dialog").showModal());
 byId("withdraw-form").addEventListener("submit", () => change("sign-off/withdrawal", { reason: byId("withdraw-reason").value }));
+for (const button of document.querySelectorAll("button[data-ready]")) button.disabled = false; // before, nobody hears a click
