@@ -24,6 +24,7 @@ from alledge.clock import SystemClock
 from alledge.durable import make_folder
 from alledge.errors import AlreadyRunning, JournalDamaged, JournalUnavailable, PathUnusable, StorageFailed
 from alledge.health import read_health
+from alledge.journal import SqliteJournal
 from alledge.model_file import ModelFile, read_model
 from alledge.models.serving import Probation, begin_service
 from alledge.pipeline import FieldAnalysis, FieldModel, analyse_with_evidence
@@ -108,20 +109,8 @@ def run_service(
             found = _open_patiently(lambda: open_and_resume(data, clock, views, slide), stop)
             journal = found.journal
             held.callback(journal.close)
-            spec = camera_spec(config.camera, analyst.calibration)
-            camera = CameraProcess(spec, least_interval_s=1.0 / config.frames_per_s)
-            held.callback(camera.close)
-            keeper = CameraKeeper(camera, limits_for(spec, config.open_s, config.capture_s))
             board = _Board()
-            control = ControlSocket(runtime / "control.sock", lambda: board.status)
-            held.callback(control.close)
-            view = LiveViewWriter(runtime / LIVE_VIEW_FILE)
-            held.callback(view.close)
-            room = QuotaRoom(journal, round(config.journal_limit_gb * 1e9))
-            ports = Ports(
-                camera, keeper, analyst, journal, clock, control, read_health, view, room, views.append,
-                clock.note_stored,
-            )  # fmt: skip
+            ports = _open_ports(held, config, analyst, journal, views, clock, board)
             station = Station(
                 ports, slide or config.slide, keep_pictures=config.keep_pictures, resumed=found.session
             )
@@ -144,6 +133,32 @@ def run_service(
             probation.stopped()
             server.publish()
         return RunReport(station.ledger.state(), len(lost))
+
+
+def _open_ports(
+    held: contextlib.ExitStack,
+    config: Config,
+    analyst: Analyst,
+    journal: SqliteJournal,
+    views: SlideViews,
+    clock: SystemClock,
+    board: "_Board",
+) -> Ports:
+    """Camera, control, live view and the rest that the station works with; `held` closes them."""
+    runtime = Path(config.runtime)
+    spec = camera_spec(config.camera, analyst.calibration)
+    camera = CameraProcess(spec, least_interval_s=1.0 / config.frames_per_s)
+    held.callback(camera.close)
+    keeper = CameraKeeper(camera, limits_for(spec, config.open_s, config.capture_s))
+    control = ControlSocket(runtime / "control.sock", lambda: board.status)
+    held.callback(control.close)
+    view = LiveViewWriter(runtime / LIVE_VIEW_FILE)
+    held.callback(view.close)
+    room = QuotaRoom(journal, round(config.journal_limit_gb * 1e9))
+    return Ports(
+        camera, keeper, analyst, journal, clock, control, read_health, view, room, views.append,
+        clock.note_stored,
+    )  # fmt: skip
 
 
 def open_analyst(config: Config, data: Path) -> tuple[Analyst, ModelFile]:
