@@ -30,6 +30,21 @@ def write_whole(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def write_unflushed(path: Path, data: bytes) -> None:
+    """Write a file of /run, which lies in memory: readers see the old one or the new one, never a part.
+
+    Raises StorageFailed when the medium refuses; then the old one stays and no other file is left.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise _storage_failed(path, error) from error
+
+
 @contextlib.contextmanager
 def replace_whole(path: Path) -> Iterator[BinaryIO]:
     """Give a file to fill, however long; at the end of the block it becomes `path` in one step.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alledge.durable import write_folder_whole, write_whole
+from alledge.durable import write_folder_whole, write_unflushed, write_whole
 from alledge.errors import PathUnusable, StorageFailed
 
 MARKER = "made-by-us.txt"
@@ -137,3 +137,15 @@ def test_the_earlier_folder_comes_back_when_the_new_one_cannot_be_renamed(
         (folder / MARKER).write_text("new")
     assert (tmp_path / "run" / MARKER).read_text() == "old"
     assert names(tmp_path) == ["run"]
+
+
+def test_a_file_of_run_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status.json"
+    write_unflushed(path, b"old")
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(StorageFailed, match=r"status\.json could not be written \(No space left"):
+        write_unflushed(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["status.json"]

@@ -9,6 +9,7 @@ it stopped and ends as if it had not.
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from alledge.strict_json import Json
 from alltrain import run_folder, unfinished
 from alltrain.audit.audit import Audit
 from alltrain.datasets.dataset import PatchSet, fingerprint
@@ -77,42 +78,39 @@ def fit(
     blank = blank_card(patch_set, name, fingerprint(patch_set), plan.notes)
     folds = tuple(fit_or_take_up(job, fold, blank) for fold in range(plan.splits.n_folds))
     shipped = fit_or_take_up(job, None, blank)
+    results = _judged(job, folds, shipped, audit, asked, config, provenance)
+    write_results(out, results)
+    unfinished.tidy(out)
+    progress("figures and report", 2, 2)
+    return Outcome(out, results.verdict.figures, results.notes, plan.splits.n_folds, results.again)
+
+
+def _judged(
+    job: Job,
+    folds: tuple[FittedModel, ...],
+    shipped: FittedModel,
+    audit: Audit | None,
+    asked: Asked,
+    config: dict[str, Json],
+    provenance: dict[str, Json],
+) -> Results:
+    """Every patch judged by the model that held it out, and all that is to be told of it."""
+    patch_set, plan, seed = job.patch_set, job.plan, job.settings.recipe.seed
     out_of_fold = judge_out_of_fold(
         patch_set, plan.splits, [model.course.logits for model in folds], [model.card for model in folds]
     )
-    verdict = judge(out_of_fold, plan.splits, settings.recipe.seed)
+    verdict = judge(out_of_fold, plan.splits, seed)
     again = judge_again(asked, job, out_of_fold, verdict)
-    progress("figures and report", 0, 2)
+    job.progress("figures and report", 0, 2)
     examination = examine(
-        patch_set,
-        plan.splits,
-        out_of_fold,
-        audit,
-        lambda fold: run_folder.load_model(out, fold),
-        settings.recipe.seed,
+        patch_set, plan.splits, out_of_fold, audit, lambda fold: run_folder.load_model(job.out, fold), seed
     )
-    progress("figures and report", 1, 2)
+    job.progress("figures and report", 1, 2)
     notes = plan.notes + examination.notes + interval_notes(out_of_fold.predictions)
     notes += _notes_on_calibration((*folds, shipped))
-    write_results(
-        out,
-        Results(
-            patch_set,
-            plan,
-            config,
-            notes,
-            folds,
-            shipped,
-            out_of_fold,
-            verdict,
-            examination,
-            provenance,
-            again,
-        ),
+    return Results(
+        patch_set, plan, config, notes, folds, shipped, out_of_fold, verdict, examination, provenance, again
     )
-    unfinished.tidy(out)
-    progress("figures and report", 2, 2)
-    return Outcome(out, verdict.figures, notes, plan.splits.n_folds, again)
 
 
 def _rehearsal(

@@ -5,7 +5,6 @@ Only durable results appear in it. The file is replaced in one step and not flus
 """
 
 import json
-import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from alledge import RESEARCH_USE_ONLY, __version__
 from alledge.card import Card
 from alledge.clock import Clock
 from alledge.differential import differential_to_dict
-from alledge.errors import StorageFailed
+from alledge.durable import write_unflushed
 from alledge.field_json import field_counts
 from alledge.service.loop import Station
 from alledge.strict_json import Json
@@ -52,12 +51,8 @@ def status_of(
 
 def write_status(status: dict[str, Json], file: Path) -> None:
     """Replace the status file in one step. Raises StorageFailed; then the old one stays."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(json.dumps(status, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise StorageFailed(f"{file} cannot be written ({error.strerror}).", "Free space there.") from error
+    text = json.dumps(status, ensure_ascii=False, allow_nan=False) + "\n"
+    write_unflushed(file, text.encode())
 
 
 def _state(station: Station) -> str:

@@ -8,7 +8,6 @@ the file says comes from the same ledger and board as the status: nothing is cou
 hold in every file. prometheus_client is imported only here and only when asked for.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from alledge import __version__
-from alledge.errors import StorageFailed
+from alledge.durable import write_unflushed
 from alledge.health import Health
 from alledge.service.ledger import DropReason, LedgerState
 from alledge.telemetry.tally import LATENCY_BOUNDS_S, SEEN, Mean, Tally
@@ -63,12 +62,7 @@ def exposition(snapshot: Snapshot) -> bytes:
 
 def write_metrics(snapshot: Snapshot, file: Path) -> None:
     """Replace the file in one step. Raises StorageFailed; then the old one stays."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(exposition(snapshot))
-        partial.replace(file)
-    except OSError as error:
-        raise StorageFailed(f"{file} cannot be written ({error.strerror}).", "Free space there.") from error
+    write_unflushed(file, exposition(snapshot))
 
 
 class _OneSnapshot(Collector):
