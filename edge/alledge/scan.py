@@ -14,6 +14,7 @@ from typing import Final
 from alledge.durable import make_folder, replace_whole
 from alledge.errors import AllscopeError, ImageUnreadable, InputError, PathUnusable
 from alledge.images import list_images
+from alledge.scanning.crew import in_order
 from alledge.scanning.pool import Workers, n_cores
 from alledge.scanning.refusals import ScanDiffers
 from alledge.scanning.settings import ScanSettings
@@ -112,7 +113,7 @@ def scan_images(scan: Scan, progress: Callable[[int, int], None], *, resume: boo
         progress(done.n_done, header.n_here)
         tasks = list(_tasks(scan.images))[header.first + done.n_done : header.first + header.n_here]
         with Workers(scan.settings, min(scan.n_jobs or n_cores(), len(tasks))) as workers:
-            for answer in workers.in_order(tasks):
+            for answer in in_order(workers, tasks):
                 done.append(answer)
                 progress(done.n_done, header.n_here)
         done.flush()

@@ -1,37 +1,30 @@
-"""Workers on all cores, answers in the order of the tasks, and a fixed number of images under way.
+"""Workers on all cores of this machine: a fixed number of images under way, whatever becomes of a worker.
 
 Python's own process pool breaks as a whole when one process is killed, and does not tell which image
-killed it. Here each worker has one image at a time: when it dies its image is known, another worker
-takes its place, the image is tried once more and then told as an error; the others notice nothing.
+killed it. Here each worker has one image at a time: when it dies, or gives no answer for minutes, its image
+is known, another worker takes its place, the image is tried once more and then told as an error; the others
+notice nothing.
 """
 
-import contextlib
-import json
 import os
 import selectors
-import signal
-import subprocess
-import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
-import alledge
-from alledge.errors import AllscopeError
-from alledge.scanning.refusals import WorkersFailed
+from alledge.scanning.process import ImageProcess
+from alledge.scanning.refusals import WorkersFailed, same_error
 from alledge.scanning.settings import ScanSettings
 from alledge.scanning.work import Answer, Task, error_answer, stat_identity
-from alledge.scanning.worker import READY, settings_to_line
+from alledge.scanning.worker import READY, STOP
 
-MODULE: Final = "alledge.scanning.worker"
 TRIES: Final = 2
+LIMIT_S: Final = 300.0  # an image of 64 megapixels takes seconds; beyond this something hangs
+START_LIMIT_S: Final = 300.0
 _AHEAD: Final = 4  # images begun before the oldest is done, for each worker: one slow image stops nobody
 _FALSE_STARTS: Final = 3
-_LAST_IMAGE_S: Final = 10.0
-_CHUNK: Final = 1 << 16
 
 
 def n_cores() -> int:
@@ -41,49 +34,23 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """A process, the image it has, and the part of a line it has written so far."""
-
-    process: subprocess.Popen[bytes]
-    is_ready: bool = False
-    task: Task | None = None
-    written: bytearray = field(default_factory=bytearray)
-
-    def say(self, line: bytes) -> None:
-        """A worker that is dead by now is noticed when its answers end."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(line)
-
-    def lines(self) -> tuple[list[bytes], bool]:
-        """Whole lines that came, and whether more can come. Call when there is something to read."""
-        assert self.process.stdout is not None
-        chunk = os.read(self.process.stdout.fileno(), _CHUNK)
-        self.written += chunk
-        *whole, rest = self.written.split(b"\n")
-        self.written = bytearray(rest)
-        return [bytes(line) for line in whole], bool(chunk)
-
-    def close(self) -> None:
-        """Hang up: the worker ends after the image it has."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-
 class Workers:
-    """A context manager: processes live within the block, and none longer.
+    """A crew of processes of this machine.
 
-    n_jobs: processes. Raises WorkersFailed when they cannot be kept alive long enough to take an image.
+    n_jobs: processes. folder: where relative paths begin; None is where this process is. limit_s: seconds
+    for one image. Raises WorkersFailed when none lives long enough to take an image, and what a worker raised
+    when no image can be looked at, such as StorageFailed.
     """
 
-    def __init__(self, settings: ScanSettings, n_jobs: int) -> None:
+    def __init__(
+        self, settings: ScanSettings, n_jobs: int, folder: Path | None = None, limit_s: float = LIMIT_S
+    ) -> None:
         self._settings = settings
         self._n_jobs = n_jobs
+        self._folder = folder
+        self._limit_s = limit_s
         self._selector = selectors.DefaultSelector()
-        self._workers: list[_Worker] = []
+        self._workers: list[ImageProcess] = []
         self._again: deque[Task] = deque()
         self._tries: dict[int, int] = {}
         self._false_starts = 0
@@ -93,53 +60,36 @@ class Workers:
             self._start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         for worker in self._workers:
             worker.close()
         for worker in self._workers:
-            try:
-                worker.process.wait(_LAST_IMAGE_S)
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
+            worker.bury()
         self._selector.close()
 
-    def in_order(self, tasks: Sequence[Task]) -> Iterator[Answer]:
-        """One answer a task, in the order of the tasks, as they come.
+    @property
+    def room(self) -> int:
+        """Images that may be begun before the oldest is done."""
+        return _AHEAD * self._n_jobs
 
-        Raises WorkersFailed; what a worker raised when no image can be looked at, such as StorageFailed.
-        """
-        waiting: dict[int, Answer] = {}
-        given = 0
-        for position, task in enumerate(tasks):
-            while task.index not in waiting:
-                last = min(len(tasks), position + _AHEAD * self._n_jobs)
-                given += self._hand_out(tasks[given:last] if given < last else ())
-                for answer in self._collect():
-                    waiting[answer.index] = answer
-            yield waiting.pop(task.index)
-
-    def _hand_out(self, tasks: Sequence[Task]) -> int:
+    def hand_out(self, tasks: Sequence[Task]) -> int:
         """Give every idle worker an image, those first that a worker died of. Returns how many of `tasks`."""
         n_given = 0
         for worker in self._workers:
             if not worker.is_ready or worker.task is not None:
                 continue
             if self._again:
-                worker.task = self._again.popleft()
+                worker.give(self._again.popleft(), self._limit_s)
             elif n_given < len(tasks):
-                worker.task = tasks[n_given]
+                worker.give(tasks[n_given], self._limit_s)
                 n_given += 1
             else:
                 break
-            worker.say(worker.task.to_line())
         return n_given
 
-    def _collect(self) -> Iterator[Answer]:
-        """Wait until at least one worker says something or ends."""
-        for key, _ in self._selector.select():
+    def collect(self) -> Iterator[Answer]:
+        """Wait until at least one worker says something, ends, or has had its time."""
+        for key, _ in self._selector.select(self._seconds_left()):
             worker = key.data
             lines, is_alive = worker.lines()
             for line in lines:
@@ -147,31 +97,41 @@ class Workers:
                 if answer is not None:
                     yield answer
             if not is_alive:
-                yield from self._replace(worker)
+                yield from self._replace(worker, is_slow=False)
+        now_s = time.monotonic()
+        for worker in list(self._workers):
+            if worker.deadline_s is not None and now_s >= worker.deadline_s:
+                worker.process.kill()
+                yield from self._replace(worker, is_slow=True)
 
-    def _heard(self, worker: _Worker, line: bytes) -> Answer | None:
+    def _seconds_left(self) -> float | None:
+        """Until the first worker has had its time; None when all are idle."""
+        deadlines_s = [worker.deadline_s for worker in self._workers if worker.deadline_s is not None]
+        return max(min(deadlines_s) - time.monotonic(), 0.0) if deadlines_s else None
+
+    def _heard(self, worker: ImageProcess, line: bytes) -> Answer | None:
+        if line.startswith(STOP):
+            raise same_error(line[len(STOP) :])
+        worker.rest()
         if line + b"\n" == READY:
             worker.is_ready = True
             self._false_starts = 0
             return None
-        if line.startswith(b"stop "):
-            raise _same_error(json.loads(line[5:]))
         answer = Answer.from_line(line)
         self._tries.pop(answer.index, None)
-        worker.task = None
         return answer
 
-    def _replace(self, worker: _Worker) -> Iterator[Answer]:
+    def _replace(self, worker: ImageProcess, *, is_slow: bool) -> Iterator[Answer]:
         """Bury a worker, start another, and decide what becomes of its image."""
-        assert worker.process.stdout is not None
-        self._selector.unregister(worker.process.stdout)
+        self._selector.unregister(worker.answers)
         worker.close()
-        how = _ending(worker.process.wait())
+        how = worker.bury()
         self._workers.remove(worker)
         if not worker.is_ready:
             self._false_starts += 1
             if self._false_starts == _FALSE_STARTS:
-                raise WorkersFailed(f"A worker ended at its start, {how}.", "Look at `alledge doctor`.")
+                why = f"was not ready after {START_LIMIT_S:g} s" if is_slow else f"ended at its start, {how}"
+                raise WorkersFailed(f"A worker {why}.", "Look at `alledge doctor`.")
         self._start()
         if worker.task is None:
             return
@@ -181,39 +141,16 @@ class Workers:
             self._again.append(worker.task)
             return
         del self._tries[index]
-        message = f"{worker.task.path}: the process that looked at it ended {TRIES} times, {how}."
-        yield error_answer(worker.task, stat_identity(Path(worker.task.path)), "worker-died", message)
+        yield self._given_up(worker.task, how, is_slow=is_slow)
+
+    def _given_up(self, task: Task, how: str, *, is_slow: bool) -> Answer:
+        if is_slow:
+            code, why = "image-too-slow", f"no answer within {self._limit_s:g} s, {TRIES} times"
+        else:
+            code, why = "worker-died", f"the process that looked at it ended {TRIES} times, {how}"
+        return error_answer(task, stat_identity(Path(task.path)), code, f"{task.path}: {why}.")
 
     def _start(self) -> None:
-        packages = str(Path(alledge.__file__).parent.parent)
-        path = os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))
-        process = subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
-            [sys.executable, "-m", MODULE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            process_group=0,  # Ctrl-C is for the scan alone: a worker finishes its image
-            env=os.environ | {"PYTHONPATH": path},
-        )
-        worker = _Worker(process)
+        worker = ImageProcess.start(self._settings, self._folder, START_LIMIT_S)
         self._workers.append(worker)
-        assert process.stdout is not None
-        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
-        worker.say(settings_to_line(self._settings))
-
-
-def _same_error(told: dict[str, str]) -> AllscopeError:
-    """What a worker raised, raised here again: by its code, so that the exit status is the same too."""
-    kinds: list[type[AllscopeError]] = [AllscopeError]
-    for kind in kinds:
-        if kind.code == told["code"]:
-            return kind(told["what"], told["next"])
-        kinds += kind.__subclasses__()
-    return WorkersFailed(told["what"], told["next"])
-
-
-def _ending(status: int) -> str:
-    """How a process ended, in words."""
-    if status < 0:
-        return f"killed by {signal.Signals(-status).name}"
-    return f"with exit status {status}"
+        self._selector.register(worker.answers, selectors.EVENT_READ, worker)

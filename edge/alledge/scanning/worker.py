@@ -19,13 +19,14 @@ from alledge.errors import AllscopeError, ImageUnreadable, PathUnusable
 from alledge.field_json import field_to_json
 from alledge.images import decode_image, read_image_file
 from alledge.pipeline import FieldModel, analyse_field, load_field_model
-from alledge.scanning.refusals import ScanDiffers
+from alledge.scanning.refusals import ScanDiffers, told_error
 from alledge.scanning.settings import ScanSettings
 from alledge.scanning.work import Answer, Identity, Task, error_answer, stat_identity
 from alledge.snap import write_field
 from alledge.types import Frame, Verdict
 
 READY = b"ready\n"
+STOP = b"stop "
 SACRIFICE = (
     "500"  # of -1000 to 1000: when memory runs out the kernel takes a worker, not what keeps the results
 )
@@ -67,8 +68,7 @@ def serve(tasks: BinaryIO, say: Callable[[bytes], None]) -> None:
         for line in tasks:
             say(look_at(Task.from_line(line), settings, model).to_line())
     except AllscopeError as error:
-        told = {"code": error.code, "what": error.what_happened, "next": error.next_step}
-        say(f"stop {json.dumps(told)}\n".encode())
+        say(STOP + told_error(error) + b"\n")
 
 
 def settings_to_line(settings: ScanSettings) -> bytes:

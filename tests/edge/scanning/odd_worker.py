@@ -1,4 +1,4 @@
-"""A worker that does what the name of an image says: die, die once, be slow, say much.
+"""A worker that does what the name of an image says: die, hang, do either once, be slow, say much.
 
 It runs in the place of `alledge.scanning.worker`, as a process of its own.
 """
@@ -24,6 +24,11 @@ def look_at(task: Task, settings: ScanSettings, model: FieldModel | None) -> Ans
         os.kill(os.getpid(), signal.SIGKILL)
     if "dies-always" in path.name:
         os.kill(os.getpid(), signal.SIGKILL)
+    if "hangs-once" in path.name and not first_time.exists():
+        first_time.touch()
+        time.sleep(3600)
+    if "hangs-always" in path.name:
+        time.sleep(3600)
     if "slow" in path.name:
         time.sleep(1.5)
     if "raises" in path.name:
@@ -33,5 +38,7 @@ def look_at(task: Task, settings: ScanSettings, model: FieldModel | None) -> Ans
 
 
 if __name__ == "__main__":
+    if os.environ.get("ODD_START") == "hangs":
+        time.sleep(3600)
     worker.look_at = look_at
     worker.main()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from alledge.errors import ModelUnreadable
-from alledge.scanning import pool
+from alledge.scanning import pool, process
+from alledge.scanning.crew import in_order
 from alledge.scanning.pool import Workers
 from alledge.scanning.refusals import ScanDiffers, WorkersFailed
 from alledge.scanning.settings import ScanSettings
@@ -16,11 +17,12 @@ from tests.edge.scanning.odd_worker import MUCH
 from tests.edge.service.tiny_service import true_model_bytes
 
 SETTINGS = ScanSettings(None, None, None, None)
+LIMIT_S = 1.5
 
 
 @pytest.fixture(autouse=True)
 def odd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alledge.scanning.pool.MODULE", "tests.edge.scanning.odd_worker")
+    monkeypatch.setattr("alledge.scanning.process.MODULE", "tests.edge.scanning.odd_worker")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[3]))
 
 
@@ -28,9 +30,9 @@ def tasks(folder: Path, *names: str) -> list[Task]:
     return [Task(index, str(folder / f"{name}.png"), name) for index, name in enumerate(names)]
 
 
-def answers(folder: Path, *names: str, n_jobs: int = 2) -> list[Answer]:
-    with Workers(SETTINGS, n_jobs) as workers:
-        return list(workers.in_order(tasks(folder, *names)))
+def answers(folder: Path, *names: str, n_jobs: int = 2, limit_s: float = pool.LIMIT_S) -> list[Answer]:
+    with Workers(SETTINGS, n_jobs, limit_s=limit_s) as workers:
+        return list(in_order(workers, tasks(folder, *names)))
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_image_tried_once_more(tmp_path: Path) -> None:
@@ -49,6 +51,22 @@ def test_an_image_that_kills_its_worker_twice_is_an_error_and_no_end(tmp_path: P
 def test_one_worker_alone_is_replaced_too(tmp_path: Path) -> None:
     got = answers(tmp_path, "dies-always", "b", n_jobs=1)
     assert [answer.error for answer in got] == ["worker-died", None]
+
+
+def test_a_worker_that_hangs_is_killed_after_its_time_and_its_image_tried_once_more(tmp_path: Path) -> None:
+    got = answers(tmp_path, "a", "hangs-once", "b", "hangs-always", "c", limit_s=LIMIT_S)
+    assert [answer.error for answer in got] == [None, None, None, "image-too-slow", None]
+    assert "no answer within 1.5 s, 2 times" in got[3].message
+    assert (tmp_path / "hangs-once.tried").exists()
+
+
+def test_a_worker_that_hangs_at_its_start_ends_the_scan_and_blames_no_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ODD_START", "hangs")
+    monkeypatch.setattr("alledge.scanning.pool.START_LIMIT_S", 0.5)
+    with pytest.raises(WorkersFailed, match=r"not ready after 0\.5 s"):
+        answers(tmp_path, "a", n_jobs=1)
 
 
 def test_answers_come_in_order_though_the_first_image_takes_longest(tmp_path: Path) -> None:
@@ -74,7 +92,7 @@ def peak_bytes(folder: Path, *names: str) -> int:
     tracemalloc.start()
     try:
         with Workers(SETTINGS, 2) as workers:
-            for _ in workers.in_order(todo):
+            for _ in in_order(workers, todo):
                 pass
         return tracemalloc.get_traced_memory()[1]
     finally:
@@ -84,7 +102,7 @@ def peak_bytes(folder: Path, *names: str) -> int:
 def test_workers_that_never_start_end_the_scan_and_blame_no_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("alledge.scanning.pool.MODULE", "alledge.types")
+    monkeypatch.setattr("alledge.scanning.process.MODULE", "alledge.types")
     with pytest.raises(WorkersFailed, match="exit status 0"):
         answers(tmp_path, "a")
 
@@ -96,7 +114,7 @@ def test_an_error_of_no_image_ends_the_scan_as_what_it_is(tmp_path: Path) -> Non
         pytest.raises(ModelUnreadable),
         Workers(ScanSettings(model, "0" * 64, None, None), 1) as workers,
     ):
-        list(workers.in_order(tasks(tmp_path, "a")))
+        list(in_order(workers, tasks(tmp_path, "a")))
 
 
 def test_a_model_that_is_exchanged_during_the_scan_ends_it(tmp_path: Path) -> None:
@@ -106,14 +124,14 @@ def test_a_model_that_is_exchanged_during_the_scan_ends_it(tmp_path: Path) -> No
         pytest.raises(ScanDiffers, match="exchanged"),
         Workers(ScanSettings(model, "0" * 64, None, None), 1) as workers,
     ):
-        list(workers.in_order(tasks(tmp_path, "a")))
+        list(in_order(workers, tasks(tmp_path, "a")))
 
 
 def test_no_worker_outlives_the_block(tmp_path: Path) -> None:
     workers = Workers(SETTINGS, 2)
     with workers:
-        next(workers.in_order(tasks(tmp_path, "a", "slow", "b")))
+        next(in_order(workers, tasks(tmp_path, "a", "slow", "b")))
         processes = [worker.process for worker in workers._workers]
         begun = time.monotonic()
     assert all(process.returncode is not None for process in processes)
-    assert time.monotonic() - begun < pool._LAST_IMAGE_S
+    assert time.monotonic() - begun < process.LAST_IMAGE_S
