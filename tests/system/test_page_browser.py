@@ -172,6 +172,19 @@ def watch(page: Page) -> None:
     expect(page.locator("#slide-name")).to_have_text("B-18/2026", timeout=PATIENCE_MS)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Start")).to_be_visible(timeout=PATIENCE_MS)
+    end_slide(page)
+
+
+def end_slide(page: Page) -> None:
+    """A slide is ended without beginning another; then there is nothing to pause, and the next can begin."""
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="End slide").click()
+    expect(page.get_by_role("dialog")).to_contain_text("End slide B-18/2026?")
+    page.get_by_role("dialog").get_by_role("button", name="End slide").click()
+    expect(page.locator("#state")).to_contain_text("ended", timeout=PATIENCE_MS)
+    expect(page.locator("#pause")).to_be_disabled()
+    expect(page.locator("#end-slide")).to_be_disabled()
+    expect(page.get_by_role("button", name="New slide")).to_be_enabled()
 
 
 def review(page: Page) -> None:
@@ -181,6 +194,7 @@ def review(page: Page) -> None:
     page.get_by_role("link", name="A-17/2026").click()
     expect(page.get_by_role("option").first).to_be_visible(timeout=PATIENCE_MS)
     picture(page, "gallery")
+    fits_a_small_screen(page)
     page.keyboard.press("f")
     expect(page.locator("#wider-words")).not_to_be_empty()
     picture(page, "wider")
@@ -200,6 +214,23 @@ def review(page: Page) -> None:
         page.keyboard.press("Enter")
     expect(page.locator("#groups").get_by_role("button", name="Waiting for you")).to_contain_text("0")
     expect(page.locator('.tile[data-state="open"]')).to_have_count(0)
+
+
+def fits_a_small_screen(page: Page) -> None:
+    """On the 5 inch screen of a Pi, patches and all buttons are in sight at once."""
+    before = page.viewport_size
+    page.set_viewport_size({"width": 800, "height": 480})
+    scroller = page.locator("#scroller").bounding_box()
+    assert scroller is not None
+    assert scroller["height"] > 250
+    for button in page.locator(".tools button").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert scroller["y"] + scroller["height"] <= box["y"] < box["y"] + box["height"] <= 480
+        assert box["x"] + box["width"] <= 800
+    picture(page, "small-screen")
+    assert before is not None
+    page.set_viewport_size(before)
 
 
 def sign(page: Page) -> None:

@@ -56,7 +56,7 @@ def run(
 
 
 def tell(
-    order: Annotated[str, typer.Argument(help="status, pause, resume, new-slide, snap or stop")],
+    order: Annotated[str, typer.Argument(help="status, pause, resume, new-slide, end-slide, snap or stop")],
     slide: Annotated[str, typer.Argument(help="Name of the new slide, after new-slide.")] = "",
     runtime: Annotated[Path, typer.Option(help="Folder of control.sock.")] = _RUNTIME,
 ) -> None:

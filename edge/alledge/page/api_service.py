@@ -24,7 +24,7 @@ def status(_: Person, room: Room) -> JSONResponse:
 
 @router.post("/api/orders")
 def give_order(asked: OrderIn, person: Person, room: Room) -> OrderOut:
-    """Pause, go on, begin a new slide, or look at the field again."""
+    """Pause, go on, begin a new slide, end the one on the stage, or look at the field again."""
     slide = " ".join(asked.slide.split())
     if asked.order == Order.NEW_SLIDE.value and not (slide and slide.isprintable()):
         raise Refusal(422, "slide-unnamed", "A slide needs a name.", "Scan or type its identifier.")

@@ -46,7 +46,7 @@ class SessionOut(_Shape):
 class OrderIn(_Shape):
     """A word with the service."""
 
-    order: Literal["pause", "resume", "new-slide", "snap"]
+    order: Literal["pause", "resume", "new-slide", "end-slide", "snap"]
     slide: Annotated[str, Field(max_length=200)] = ""
 
 

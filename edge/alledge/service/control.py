@@ -32,6 +32,7 @@ class Order(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     NEW_SLIDE = "new-slide"
+    END_SLIDE = "end-slide"  # and look at nothing until the next one is begun
     SNAP = "snap"  # analyse the field under the objective again, moved or not
     STOP = "stop"
 

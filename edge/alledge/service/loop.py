@@ -133,6 +133,7 @@ class Station:
         self.published = Published()
         self.tally = Tally()
         self.is_paused = False
+        self.is_between_slides = False
         self.is_stopping = False
         self._bad_in_a_row = 0
         self._generation = ports.keeper.generation
@@ -153,10 +154,24 @@ class Station:
         self._ports.camera.wait(timeout_s)
         self._look()
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the camera, an archive, has no more frames."""
+        return self._ports.keeper.is_finished
+
     def begin_next_slide(self, identifier: str) -> None:
-        """Close the slide on the stage and open the next one."""
-        self._end_slide()
+        """Close the slide on the stage, where there is one, and open the next one."""
+        if self.is_between_slides:
+            self.is_paused = self.is_between_slides = False
+        else:
+            self._end_slide()
         self.slide = self._begin_slide(identifier)
+
+    def end_slide(self) -> None:
+        """Close the slide on the stage; nothing is looked at until the next one is begun."""
+        if not self.is_between_slides:
+            self._end_slide()
+        self.is_paused = self.is_between_slides = True
 
     def stop(self) -> frozenset[int]:
         """End the camera and settle the ledger; numbers of the frames whose results could not be stored."""
@@ -172,7 +187,7 @@ class Station:
     def reason_to_feed(self, limit_s: float) -> str | None:
         """Why the watchdog may be fed now; see `watchdog`."""
         standing = self.troubles.code_of(*_EXPLAINS_SILENCE)
-        if self._ports.keeper.is_finished:
+        if self.is_finished:
             standing = "camera-finished"
         told = Progress(
             self.progress.started_ns,
@@ -200,6 +215,10 @@ class Station:
             self._stillness.forget()
         elif request.order is Order.STOP:
             self.is_stopping = True
+        elif request.order is Order.END_SLIDE:
+            self.end_slide()
+        elif request.order is Order.RESUME and self.is_between_slides:
+            self.begin_next_slide(self._unnamed)
         elif request.order in (Order.PAUSE, Order.RESUME):
             self.is_paused = request.order is Order.PAUSE
         request.obeyed.set()
@@ -367,7 +386,7 @@ class Station:
 
         def refused(error: SlideUnusable) -> None:
             self.ledger.settle_dropped(claimed.sequence, DropReason.SLIDE_ENDED)
-            if session is self.slide:
+            if session is self.slide and not self.is_between_slides:
                 self.troubles.set("slide", Trouble.of(error), self._now())
                 self.slide = self._begin_slide(self._unnamed)
 

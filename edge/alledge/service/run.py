@@ -209,6 +209,7 @@ class _Server:
     metrics: MetricsReporter
     probation: Probation
     _published_ns: int = 0
+    _told: frozenset[str] = frozenset()
 
     def serve(self, stop: "_Stop", say: Callable[[str], None]) -> None:
         with contextlib.closing(notifier_from(os.environ)) as notifier:
@@ -228,10 +229,22 @@ class _Server:
                 told = reason or "no reason known"
                 notifier.tell(f"STATUS={told}")
                 say(told)
+            self._tell_troubles(say)
             if self.clock.monotonic_ns() - self._published_ns > _STATUS_EVERY_NS:
                 self.publish()
                 self.probation.tend(self._published_ns, self.station.ledger.state())
         notifier.tell("STOPPING=1")
+
+    def _tell_troubles(self, say: Callable[[str], None]) -> None:
+        """A line for each trouble that begins; those of a field come and go with the hand on the stage."""
+        active = {
+            trouble.code: trouble
+            for trouble, _ in self.station.troubles.active
+            if not trouble.code.startswith("field-")
+        }
+        for code in active.keys() - self._told:
+            say(f"trouble[{code}]: {active[code].what} {active[code].next_step}")
+        self._told = frozenset(active)
 
     def publish(self) -> None:
         """Show the state of the service; a status file that cannot be written is a trouble, not an end."""

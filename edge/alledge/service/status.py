@@ -58,15 +58,20 @@ def write_status(status: dict[str, Json], file: Path) -> None:
 def _state(station: Station) -> str:
     if station.is_stopping:
         return "stopping"
+    if station.is_between_slides:
+        return "between-slides"
     if station.is_paused:
         return "paused"
-    return "troubled" if station.troubles.active else "running"
+    if station.troubles.active:
+        return "troubled"
+    return "finished" if station.is_finished else "running"
 
 
 def _slide(station: Station, card: Card, target_cells: int) -> dict[str, Json]:
     slide = station.slide
     told = differential_to_dict(slide.differential(card, target_cells))
-    return {"identifier": slide.identifier, "number": slide.number, "fields": slide.n_fields, **told}
+    about = {"identifier": slide.identifier, "number": slide.number, "fields": slide.n_fields}
+    return {**about, "is_ended": station.is_between_slides, **told}
 
 
 def _last_field(station: Station) -> Json:

@@ -50,3 +50,20 @@ def test_a_status_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
         write_status({"state": "paused"}, tmp_path / "nowhere" / "status.json")
     assert file.read_text() == '{"state": "running"}\n'
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_a_stage_without_a_slide_and_an_archive_at_its_end_are_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state() -> object:
+        return status_of(world.station, scenery().model.identity, scenery().model.card, 100, world.clock)[
+            "state"
+        ]
+
+    assert state() == "running"
+    monkeypatch.setattr(type(world.station), "is_finished", True)
+    assert state() == "finished"
+    world.station.end_slide()
+    assert state() == "between-slides"
+    world.station.begin_next_slide("B 18")
+    assert state() == "finished"

@@ -17,11 +17,12 @@ export function oneOf(group, word) {
 
 export const labelText = (label) => (label === null ? t("page.gallery.no-cell") : oneOf("label", label));
 
-const oneDigit = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-export const decimal = (value) => oneDigit.format(value);
+const locale = language === "en" ? "en-GB" : language; // our English is British, and so are its dates
+const formats = [0, 1, 2, 3].map((digits) => new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+export const decimal = (value, digits = 1) => formats[digits].format(value);
 export const wholePercent = (share) => `${Math.floor(100 * share)} %`; // never rounded up to certainty
-export const percent = (share) => `${oneDigit.format(100 * share)} %`;
-const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+export const percent = (share) => `${decimal(100 * share)} %`;
+const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 export const timeText = (iso) => moment.format(new Date(iso));
 
 /** A share with its interval, as "21.0 %" and the words for the interval. */

@@ -42,9 +42,9 @@ function showMorphology(told) {
   const facts = [
     ["diameter", `${decimal(told.diameter_um)} µm`],
     ["nucleus", `${decimal(told.nucleus_area_um2)} µm²`],
-    ["ratio", told.nucleus_cytoplasm_ratio.toFixed(2)],
-    ["roundness", told.roundness.toFixed(2)],
-    ["texture", told.texture.toFixed(3)],
+    ["ratio", decimal(told.nucleus_cytoplasm_ratio, 2)],
+    ["roundness", decimal(told.roundness, 2)],
+    ["texture", decimal(told.texture, 3)],
   ];
   if (told.slide_x_um !== null) facts.push(["place", `${decimal(told.slide_x_um)}, ${decimal(told.slide_y_um)} µm`]);
   facts.push(["field", `${told.field}`]);

@@ -1,5 +1,6 @@
 // Draws a field: the picture, a box and a name for each cell, a scale bar. Meaning is in shape and letter
-// first: findings have thick boxes and a triangle, cells that wait dashed ones and a question mark.
+// first: findings have thick boxes and a triangle, cells that wait dashed ones and a question mark. What waits
+// bears its likeliest label: the call goes by the threshold, and "normal 29 %" would puzzle whoever reads it.
 import { labelText, wholePercent } from "./common.js";
 
 const css = getComputedStyle(document.documentElement);
@@ -45,13 +46,16 @@ function drawBox(pen, cell, style, unit) {
 
 const meet = ([ax0, ay0, ax1, ay1], [bx0, by0, bx1, by1]) => ax0 < bx1 && bx0 < ax1 && ay0 < by1 && by0 < ay1;
 
+const likeliest = (cell) => Object.keys(cell.p).reduce((a, b) => (cell.p[b] > cell.p[a] ? b : a), cell.label);
+
 /** A name lies where it hides no cell and no other name; where cells crowd, only a letter in the corner. */
 function drawName(pen, cell, style, taken, unit) {
   const [x0, y0, , y1] = cell.box;
   const height = 18 * unit;
   pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
-  const name = `${style.mark}${labelText(cell.label)}`;
-  for (const text of [`${name} ${wholePercent(cell.p[cell.label])}`, name]) {
+  const label = cell.review ? likeliest(cell) : cell.label;
+  const name = `${style.mark}${labelText(label)}`;
+  for (const text of [`${name} ${wholePercent(cell.p[label])}`, name]) {
     const width = pen.measureText(text).width + 8 * unit;
     const left = Math.max(0, Math.min(x0, pen.canvas.width - width));
     for (const top of [y0 - height, y1]) {
@@ -60,7 +64,7 @@ function drawName(pen, cell, style, taken, unit) {
       if (isFree) return write(pen, text, area, style.colour, unit, taken);
     }
   }
-  const letter = style.mark.trim() || labelText(cell.label)[0].toUpperCase();
+  const letter = style.mark.trim() || labelText(label)[0].toUpperCase();
   const width = pen.measureText(letter).width + 8 * unit;
   return write(pen, letter, [x0, y0, x0 + width, y0 + height], style.colour, unit, taken);
 }
@@ -74,16 +78,16 @@ function write(pen, text, area, ground, unit, taken) {
 }
 
 function drawScaleBar(pen, canvas, pixelUm, unit) {
-  const length = BAR_UM / pixelUm;
-  const margin = 16 * unit;
-  const x = canvas.width - margin - length;
-  const y = canvas.height - margin;
-  pen.fillStyle = "rgb(255 255 255 / 85%)";
-  pen.fillRect(x - 8 * unit, y - 26 * unit, length + 16 * unit, 36 * unit);
-  pen.fillStyle = "#000";
-  pen.fillRect(x, y - 4 * unit, length, 5 * unit);
   pen.font = `600 ${14 * unit}px system-ui, sans-serif`;
+  const length = BAR_UM / pixelUm;
+  const plate = Math.max(length, pen.measureText(`${BAR_UM} µm`).width) + 16 * unit;
+  const centre = canvas.width - 8 * unit - plate / 2;
+  const y = canvas.height - 16 * unit;
+  pen.fillStyle = "rgb(255 255 255 / 85%)";
+  pen.fillRect(centre - plate / 2, y - 26 * unit, plate, 36 * unit);
+  pen.fillStyle = "#000";
+  pen.fillRect(centre - length / 2, y - 4 * unit, length, 5 * unit);
   pen.textAlign = "center";
-  pen.fillText(`${BAR_UM} µm`, x + length / 2, y - 9 * unit);
+  pen.fillText(`${BAR_UM} µm`, centre, y - 9 * unit);
   pen.textAlign = "left";
 }

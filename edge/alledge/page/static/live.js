@@ -9,7 +9,7 @@ const LEAST_FOCUS = 1 / 1.05; // docs/quality.md: the softest edge that can be j
 const BEST_LASTS_MS = 15000;
 const AGAIN_MS = 1500;
 const STALE_MS = 12000; // the slowest camera that can be set gives a picture every 10 s
-const STATE_GLYPHS = { running: "▶", paused: "❚❚", troubled: "!", stopping: "■", unreachable: "!", starting: "…" };
+const STATE_GLYPHS = { running: "▶", paused: "❚❚", troubled: "!", stopping: "■", unreachable: "!", starting: "…", finished: "■", "between-slides": "■" };
 const VERDICT_GLYPHS = {
   ok: "✓", "out of focus": "◎", "too dark": "☾", saturated: "☀", "no smear": "↔", "not a smear": "✕",
   "cells overlap too much": "⇶", "stain unlike training": "✕", "illumination changed": "☀", "calibration does not fit": "✕",
@@ -40,7 +40,8 @@ const isStale = () => shown !== null && performance.now() - shown.since > STALE_
 /** An old picture must not be taken for what lies under the objective now. */
 function showStale() {
   const seconds = Math.round((performance.now() - shown.since) / 1000);
-  set("no-picture", t("page.live.stale", { seconds: seconds > 99 ? "> 99" : seconds }));
+  const age = seconds < 100 ? t("page.live.stale", { seconds }) : t("page.live.stale-minutes", { n: Math.floor(seconds / 60) });
+  set("no-picture", status.state === "finished" ? t("page.live.last-image") : age);
   byId("no-picture").hidden = false;
   showVerdict({ cells: [] });
   showFocus(null);
@@ -82,7 +83,11 @@ function showStatus(told) {
   set("state-glyph", STATE_GLYPHS[state] ?? "…");
   set("state-word", t(`page.live.state.${state}`));
   const reachable = state !== "unreachable";
-  byId("pause").disabled = byId("snap").disabled = byId("new-slide").disabled = !reachable;
+  const isBetween = state === "between-slides";
+  byId("new-slide").disabled = !reachable;
+  for (const id of ["pause", "snap", "end-slide"]) byId(id).disabled = !reachable || isBetween;
+  byId("pause").classList.toggle("primary", !isBetween);
+  byId("new-slide").classList.toggle("primary", isBetween);
   set("pause", t(state === "paused" ? "page.live.start" : "page.live.pause"));
   if (told.slide) showSlide(told.slide);
   if (isStale()) showStale();
@@ -139,6 +144,7 @@ function showTroubles(troubles) {
 async function order(name, slide = "") {
   const done = await trying(() => ask("POST", "/api/orders", { order: name, slide }));
   if (done && name === "new-slide") notice(t("page.live.begun", { slide }));
+  if (done && name === "end-slide") notice(t("page.live.ended", { slide: status.slide?.identifier ?? "" }));
   if (done && name === "snap") notice(t("page.live.snapped"));
 }
 
@@ -148,9 +154,16 @@ function askForSlide() {
   byId("slide-id").focus();
 }
 
+function askToEnd() {
+  set("end-dialog-title", t("page.live.end-slide-sure", { slide: status.slide?.identifier ?? "" }));
+  byId("end-dialog").showModal();
+}
+
 byId("pause").addEventListener("click", () => order(status.state === "paused" ? "resume" : "pause"));
 byId("snap").addEventListener("click", () => order("snap"));
 byId("new-slide").addEventListener("click", askForSlide);
+byId("end-slide").addEventListener("click", askToEnd);
+byId("end-form").addEventListener("submit", () => order("end-slide"));
 byId("slide-form").addEventListener("submit", () => order("new-slide", byId("slide-id").value.trim()));
 document.addEventListener("keydown", (event) => {
   if (isTyping(event) || event.target.closest("button, a")) return;
@@ -158,6 +171,7 @@ document.addEventListener("keydown", (event) => {
     " ": () => byId("pause").click(),
     s: () => byId("snap").click(),
     n: () => byId("new-slide").click(),
+    e: () => byId("end-slide").click(),
     b: () => { showsBoxes = !showsBoxes; draw(); },
   };
   const action = actions[event.key.toLowerCase()];

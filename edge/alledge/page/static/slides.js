@@ -6,6 +6,7 @@ let before = null;
 
 function state(slide) {
   if (slide.is_signed) return element("span", { class: "chip good", text: `✓ ${t("page.slides.signed")}` });
+  if (slide.ended && !slide.cells) return element("span", { class: "chip soft", text: `– ${t("page.slides.empty")}` });
   if (slide.ended) return element("span", { class: "chip wait", text: `? ${t("page.slides.to-review")}` });
   return element("span", { class: "chip soft", text: `● ${t("page.slides.counting")}` });
 }
