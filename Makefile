@@ -7,7 +7,7 @@ OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-oldest check format lock clean
+.PHONY: demo test test-oldest check audit wheel sbom format lock clean
 
 demo: $(VENV)/ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo "$(or $(OUT),demo)" "$(DATA)" $(FLAGS)
@@ -27,7 +27,22 @@ check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --scripts-are-modules scripts/sbom scripts/audit
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of everything in the locks. Fails as well where the service that knows them cannot be asked.
+audit: $(VENV)/ready
+	$(BIN)/python scripts/audit
+
+# What is released: the same bytes anywhere (docs/supply-chain.md), and the lists of what runs beside it.
+wheel: $(VENV)/ready
+	scripts/build-wheel dist
+
+sbom: $(VENV)/ready
+	@mkdir -p dist
+	$(BIN)/python scripts/sbom requirements/pi-bookworm.txt --out dist/allscope-pi-bookworm.cdx.json
+	$(BIN)/python scripts/sbom requirements/pi-trixie.txt --out dist/allscope-pi-trixie.cdx.json
+	$(BIN)/python scripts/sbom requirements/dev.txt --out dist/allscope-workstation.cdx.json
 
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
