@@ -123,6 +123,7 @@ def pin(
     """Holds the device to one model: installing any other is refused until it is let go."""
     from alledge.models.owner import become_owner
     from alledge.models.refusals import StoreEmpty
+    from alledge.models.release import TARGET, target_name
     from alledge.models.state import pin as pin_to
     from alledge.models.state import unpin
     from alledge.models.store import Store
@@ -141,6 +142,8 @@ def pin(
         if serving is None:
             raise StoreEmpty("No model is installed.", "Name one: `alledge model pin NAME VERSION`.")
         name, version = serving.name, serving.version
+    if TARGET.fullmatch(target_name(name, version)) is None:
+        raise typer.BadParameter("no model is called so", param_hint="NAME VERSION")
     store.make()
     held = name, version
     store.change(lambda state: pin_to(state, *held))

@@ -1,9 +1,12 @@
 """Does a model keep its word on this device? Its file, its card, and its golden vectors on the runtime here.
 
-The golden vectors are asked in a process of their own: a network can take a runtime down, and what installs
-must be there to say so. `python -m alledge.models.examining FILE` is that process.
+A process of its own looks first, with limits on memory and time: a file can be built to fill the memory of
+whoever reads it, to take a runtime down or to compute for ever, and what installs must be there to say so.
+`python -m alledge.models.examining FILE` is that process.
 """
 
+import json
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +14,21 @@ from typing import Final, TypeAlias
 
 from alledge.card import Card
 from alledge.classifier import installed_runtimes, open_classifier
-from alledge.errors import AllscopeError, RuntimeMissing, SelfTestFailed
+from alledge.durable import write_whole
+from alledge.errors import (
+    AllscopeError,
+    ClassifierFailed,
+    ModelDamaged,
+    ModelLabelsDiffer,
+    ModelNotInt8,
+    ModelUnreadable,
+    PathUnusable,
+    RuntimeMissing,
+    SelfTestFailed,
+)
 from alledge.illumination import ILLUMINATION_VERSION
 from alledge.model_file import ModelFile, parse_model, read_model
+from alledge.models.plain import plain
 from alledge.models.refusals import ExaminationBroke, PatchContractDiffers, SoftwareTooOld
 from alledge.models.release import Release, hold_to_card, software_order
 from alledge.patches import PATCH_PX, PATCH_UM
@@ -21,11 +36,28 @@ from alledge.programs import run_program
 from alledge.service.sentinel import self_test
 
 Prover: TypeAlias = Callable[[Path], None]
-"""Asks the golden vectors of a model file; raises SelfTestFailed, ExaminationBroke or RuntimeMissing."""
+"""Reads a model file and asks its golden vectors. Raises what `alledge.model_file` has for files that are no
+models, SelfTestFailed, ExaminationBroke or RuntimeMissing."""
 
 REFUSED_STATUS: Final = 3
 LIMIT_S: Final = 300.0
+LIMIT_BYTES: Final = 768 * 2**20
+"""Memory that reading and asking a model may take; a file may be 64 MiB, and so may its golden vectors."""
+
 PUBLISHED_AGAIN: Final = "Tell who publishes it; the model that served goes on serving."
+ANSWERS: Final = {
+    kind.code: kind
+    for kind in (
+        ClassifierFailed,
+        ModelDamaged,
+        ModelLabelsDiffer,
+        ModelNotInt8,
+        ModelUnreadable,
+        PathUnusable,
+        RuntimeMissing,
+        SelfTestFailed,
+    )
+}
 DEVICE_PATCH: Final = {
     "um": f"{PATCH_UM}",
     "px": f"{PATCH_PX}",
@@ -60,40 +92,75 @@ def examine(data: bytes, release: Release, aside: Path, prove: Prover) -> ModelF
         PatchContractDiffers, LabelsSwapped, ReleaseDiffers: the card is not what was signed.
         SelfTestFailed, ExaminationBroke, RuntimeMissing: it does not answer here as it must.
     """
-    model = parse_model(data, release.target)
-    hold_to_card(release, model.card)
     path = aside / "examined.tflite"
-    path.write_bytes(data)
+    write_whole(path, data)
     prove(path)
+    model = readable(lambda: parse_model(data, release.target), release.target)
+    hold_to_card(release, model.card)
     return model
 
 
+def readable(read: Callable[[], ModelFile], source: str) -> ModelFile:
+    """What a reader makes of a file. Raises as it does, and ModelUnreadable for all that it did not foresee.
+
+    numpy, zipfile and json raise a dozen kinds of errors on bytes that somebody made for the purpose.
+    """
+    try:
+        return read()
+    except AllscopeError:
+        raise
+    except Exception as error:
+        raise ModelUnreadable(
+            f"{source} cannot be read ({type(error).__name__}: {plain(error)}).", PUBLISHED_AGAIN
+        ) from error
+
+
 def prove_apart(path: Path) -> None:
-    """Ask the golden vectors in a process of its own. Raises as `Prover`."""
+    """Look at a model in a process of its own. Raises as `Prover`."""
     if not installed_runtimes():
         raise RuntimeMissing("No TFLite runtime is installed.", "Install one: `pip install ai-edge-litert`.")
     ran = run_program((sys.executable, "-m", "alledge.models.examining", str(path)), LIMIT_S)
-    if ran.status == REFUSED_STATUS:
-        raise SelfTestFailed(ran.err.strip(), PUBLISHED_AGAIN)
-    if ran.status != 0:
-        how = ran.err[-200:] if ran.status is None else f"exit status {ran.status}"
-        raise ExaminationBroke(f"The runtime broke down on the golden vectors ({how}).", PUBLISHED_AGAIN)
+    if ran.status == 0:
+        return
+    refusal = _told(ran.out) if ran.status == REFUSED_STATUS else None
+    if refusal is not None:
+        raise refusal
+    how = plain(ran.err[-200:]) if ran.status is None else f"exit status {ran.status}"
+    raise ExaminationBroke(f"The runtime broke down on the model ({how}).", PUBLISHED_AGAIN)
 
 
 def prove(path: Path) -> Card:
     """Ask the golden vectors in this process; gives the card. Raises what the self-test raises."""
-    model = read_model(path)
+    model = readable(lambda: read_model(path), path.name)
     self_test(open_classifier(model), model.golden, model.card)
     return model.card
 
 
+def _told(line: str) -> AllscopeError | None:
+    """The refusal that the other process told; None where it told none."""
+    try:
+        code, what, next_step = json.loads(line)
+        return ANSWERS[code](plain(what, 400), plain(next_step))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 def _answer(path: Path) -> int:
+    _limit(LIMIT_BYTES)
     try:
         prove(path)
     except AllscopeError as error:
-        sys.stderr.write(error.what_happened)
+        sys.stdout.write(json.dumps([error.code, error.what_happened, error.next_step]))
         return REFUSED_STATUS
     return 0
+
+
+def _limit(n_bytes: int) -> None:
+    """Let this process take so much more memory and no more, and leave no core file when it dies."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])  # proc(5): data and stack
+    limit = pages * resource.getpagesize() + n_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Nothing that is read here is trusted; TUF's client decides. These classes see to it that reading does no
 harm: names stay inside the repository, links and pipes on a stick are not followed, and no server can keep a
-device waiting, not even with one byte every few seconds, since a timer closes the connection.
+device waiting, not even with one byte every few seconds, since a timer closes the connection. No file is
+longer than a device takes, whatever length a thief of a key has signed.
 """
 
 import errno
@@ -13,6 +14,7 @@ import socket
 import ssl
 import stat
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -23,7 +25,9 @@ from urllib.parse import SplitResult, urlsplit
 from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient.fetcher import FetcherInterface
 
+from alledge.models.plain import plain
 from alledge.models.refusals import (
+    DownloadEndless,
     SourceLink,
     SourceNotAFile,
     SourcePathUnsafe,
@@ -38,9 +42,13 @@ BASE: Final = "repository:/"
 METADATA_LIMIT_S: Final = 60.0
 TARGET_LIMIT_S: Final = 1800.0  # 64 MiB at 36 kB/s
 SILENCE_LIMIT_S: Final = 30.0
+LONGEST_METADATA: Final = 2**20  # as `tuf_client.CONFIG` has it for the list of models
+LONGEST_TARGET: Final = 64 * 2**20
+_MOST_ADDRESSES: Final = 4
 _CHUNK: Final = 64 * 1024
 _PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _NOT_FOUND: Final = 404
+_NOT_MODIFIED: Final = 304
 _FOLDER: Final = "Give a folder, or http(s)://HOST/FOLDER."
 
 
@@ -55,7 +63,7 @@ class RepositoryFetcher(FetcherInterface, ABC):
         if not url.startswith(BASE) or not all(_PART.fullmatch(part) for part in parts):
             raise _Unsafe(url)
         self.last = parts[-1]
-        return self._read(parts)
+        return _bounded(self._read(parts), parts)
 
     @abstractmethod
     def _read(self, parts: list[str]) -> Iterator[bytes]:
@@ -72,8 +80,10 @@ class FolderFetcher(RepositoryFetcher):
         super().__init__()
         try:
             self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise SourceUnusable(f"{folder} is no folder to read ({error.strerror}).", _FOLDER) from error
+        except (OSError, ValueError) as error:
+            raise SourceUnusable(
+                f"{plain(folder)} is no folder to read ({plain(error)}).", _FOLDER
+            ) from error
 
     def __del__(self) -> None:
         if hasattr(self, "_handle"):
@@ -113,11 +123,11 @@ class HttpFetcher(RepositoryFetcher):
                 yield from _body(connection, self._at, parts)
             if late.came:  # without a length, an end that we made looks like any other
                 raise TimeoutError
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             if late.came or isinstance(error, TimeoutError):
                 raise SlowRetrievalError(f"{parts[-1]} took more than {limit_s:g} s") from error
             raise SourceUnreachable(
-                f"{self._at.netloc} does not give {'/'.join(parts)} ({str(error)[:120]}).",
+                f"{self._at.netloc} does not give {'/'.join(parts)} ({plain(error)}).",
                 "Check the address and the network.",
             ) from error
         finally:
@@ -139,10 +149,16 @@ class _Deadline:
 
     def __init__(self, limit_s: float) -> None:
         self.came = False
+        self._end_s = time.monotonic() + limit_s
         self._sockets: list[socket.socket] = []
         self._timer = threading.Timer(limit_s, self._end)
         self._timer.daemon = True
         self._timer.start()
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until then, never quite none."""
+        return max(self._end_s - time.monotonic(), 0.001)
 
     def watch(self, opened: socket.socket) -> None:
         """End this one too. A duplicate is kept: TLS takes the first one's handle away."""
@@ -163,18 +179,41 @@ class _Deadline:
 
 def fetcher_for(source: str) -> RepositoryFetcher:
     """The fetcher for an address or a folder. Raises SourceUnusable for anything else."""
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", source):
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", source):
+        return FolderFetcher(Path(source))
+    if not _is_address(source):
+        # Not told back: an address with a password in it would end in a log.
+        raise SourceUnusable("That is no address of a repository.", "Give http(s)://HOST/FOLDER.")
+    return HttpFetcher(source)
+
+
+def _is_address(source: str) -> bool:
+    """Whether an address names a server and a folder there in plain ASCII, and nothing else."""
+    try:
         at = urlsplit(source)
-        if at.scheme not in {"http", "https"} or not at.hostname or at.query or at.fragment or at.username:
-            raise SourceUnusable(f"{source} is no address of a repository.", "Give http(s)://HOST/FOLDER.")
-        return HttpFetcher(source)
-    return FolderFetcher(Path(source))
+        at.hostname and at.hostname.encode("idna")
+        is_port = at.port != 0
+    except ValueError:
+        return False
+    is_plain = source.isascii() and source.isprintable() and " " not in source
+    is_bare = not (at.query or at.fragment or "@" in at.netloc)
+    return at.scheme in {"http", "https"} and bool(at.hostname) and is_port and is_plain and is_bare
+
+
+def _bounded(chunks: Iterator[bytes], parts: list[str]) -> Iterator[bytes]:
+    """The same bytes; raises DownloadEndless beyond what a device takes."""
+    left = LONGEST_METADATA if parts[-1].endswith(".json") else LONGEST_TARGET
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise DownloadEndless(f"{parts[-1]} is longer than a device takes.", "Do not use this copy.")
+        yield chunk
 
 
 def _connect(at: SplitResult, silence_s: float, late: _Deadline) -> http.client.HTTPConnection:
     host, is_https = at.hostname or "", at.scheme == "https"
     port = at.port or (443 if is_https else 80)
-    opened = socket.create_connection((host, port), silence_s)
+    opened = _open_socket(host, port, silence_s, late)
     late.watch(opened)
     try:
         if is_https:
@@ -187,10 +226,27 @@ def _connect(at: SplitResult, silence_s: float, late: _Deadline) -> http.client.
     return connection
 
 
+def _open_socket(host: str, port: int, silence_s: float, late: _Deadline) -> socket.socket:
+    """Connect to the first address that answers; a name with a thousand dead ones keeps nobody."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[:_MOST_ADDRESSES]
+    for family, kind, protocol, _, address in found:
+        opened = socket.socket(family, kind, protocol)
+        try:
+            opened.settimeout(min(silence_s, late.left_s))
+            opened.connect(address)
+            opened.settimeout(silence_s)
+        except OSError as error:
+            opened.close()
+            failure = error
+            continue
+        return opened
+    raise failure
+
+
 def _body(connection: http.client.HTTPConnection, at: SplitResult, parts: list[str]) -> Iterator[bytes]:
     connection.request("GET", f"{at.path.rstrip('/')}/{'/'.join(parts)}", headers={"User-Agent": "allscope"})
     with connection.getresponse() as response:
-        if 300 <= response.status < 400:
+        if 300 <= response.status < 400 and response.status != _NOT_MODIFIED:
             raise SourceRedirected(
                 f"{at.netloc} sends elsewhere for {'/'.join(parts)}.",
                 "Give the address of the repository itself.",

@@ -19,10 +19,11 @@ from alledge.models.examining import Prover, examine, hold_to_device, prove_apar
 from alledge.models.fetching import RepositoryFetcher
 from alledge.models.release import Release
 from alledge.models.state import Installed, State
-from alledge.models.store import Store
+from alledge.models.store import Store, read_file
 from alledge.models.trust import SEEN, trusted_root
 from alledge.models.tuf_client import Offer, Repository, check_evidence
 
+MAX_EVIDENCE_BYTES: Final = 2**20
 CLOCK_SLACK: Final = timedelta(days=1)
 """How far a device's clock may be behind the publisher's: time zones set wrongly are within."""
 
@@ -104,7 +105,7 @@ def verify(store: Store, prover: Prover = prove_apart) -> tuple[Installed, ...]:
     for model in kept:
         path = store.checked_path(model)
         folder = store.evidence / model.sha256
-        files = {part.name: part.read_bytes() for part in folder.glob("*.json")} if folder.is_dir() else {}
+        files = {part.name: read_file(part, MAX_EVIDENCE_BYTES) for part in folder.glob("*.json")}
         check_evidence(trusted, files, model.target, model.sha256)
         prover(path)
     return kept
@@ -169,7 +170,8 @@ def hold_to_state(new: Installed, state: State, wish: Wish) -> None:
 
 
 def _hold_clock(release: Release, now: datetime) -> None:
-    if now < release.published - CLOCK_SLACK:
+    # Not `published - CLOCK_SLACK`: a signed year 1 would fall off the calendar.
+    if release.published - now > CLOCK_SLACK:
         raise no.ClockBehind(
             f"This device's clock says {now:%Y-%m-%d}, but {release.target} was signed on "
             f"{release.published:%Y-%m-%d}.",

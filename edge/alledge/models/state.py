@@ -11,6 +11,7 @@ Nothing here touches a disk or a clock, so every order of events can be tried ou
 from dataclasses import dataclass, replace
 from typing import Final
 
+from alledge.models.plain import plain
 from alledge.models.refusals import NoEarlierModel, StoreEmpty
 
 MAX_STARTS: Final = 3
@@ -101,7 +102,7 @@ def fall_back(state: State, why: str) -> State:
         raise NoEarlierModel(
             f"The model failed ({why}), and there is none to go back to.", "Install another."
         )
-    told = f"{state.serving.name} v{state.serving.version} failed: {why}"[:300]
+    told = plain(f"{state.serving.name} v{state.serving.version} failed: {why}", 300)
     failed = (*(sha for sha in state.failed if sha != state.serving.sha256), state.serving.sha256)
     return replace(
         state, serving=state.good, good=None, starts=None, failed=failed[-MAX_FAILED:], fell_back=told

@@ -12,15 +12,18 @@ nothing; after it nothing else needs to happen. So a kill at any moment leaves t
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
+import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from alledge.durable import make_folder, write_whole
 from alledge.errors import StorageFailed
@@ -32,7 +35,12 @@ FOLDER: Final = "models"
 STATE_FILE: Final = "state.json"
 COPY_FILE: Final = "state.before.json"
 FORMAT: Final = 1
-MAX_STATE_BYTES: Final = 64 * 1024
+MAX_STATE_BYTES: Final = 2**20  # two models with as many and as long labels as may be signed take 660 kB
+LOCK_LIMIT_S: Final = 10.0
+_LOCK_STEP_S: Final = 0.05
+_LARGEST: Final = 10**9
+
+T = TypeVar("T")
 MAX_FILE_BYTES: Final = 64 * 2**20
 AGAIN: Final = "Install it again: `alledge model install SOURCE`."
 
@@ -55,15 +63,19 @@ class Store:
             make_folder(folder)
 
     def load(self) -> State:
-        """What serves. Raises StoreDamaged when neither the state nor its copy can be read."""
+        """What serves. Raises StoreDamaged when neither the state nor its copy can be read.
+
+        Raises StorageFailed where it may only not be read by this user.
+        """
         reasons: list[str] = []
         for name in (STATE_FILE, COPY_FILE):
             path = self.folder / name
             try:
-                with path.open("rb") as file:
-                    return parse_state(file.read(MAX_STATE_BYTES + 1))
+                return parse_state(read_file(path, MAX_STATE_BYTES + 1))
             except (FileNotFoundError, NotADirectoryError):
                 continue
+            except PermissionError as error:
+                raise StorageFailed(f"{path} cannot be read by this user.", "Run it with sudo.") from error
             except (OSError, ValueError) as error:
                 reasons.append(f"{name}: {error}")
         if reasons:
@@ -86,14 +98,25 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else changes the state meanwhile; held for milliseconds."""
-        with self._lock(self.folder, fcntl.LOCK_EX):
+        """Nobody else changes the state meanwhile; held for milliseconds.
+
+        Raises StorageFailed after `LOCK_LIMIT_S`: who may read the folder can hold its lock, and the
+        service must not wait for him for ever.
+        """
+        end_s = time.monotonic() + LOCK_LIMIT_S
+        with self._opened(self.folder) as handle:
+            while not _is_locked(handle):
+                if time.monotonic() > end_s:
+                    raise StorageFailed(f"Somebody holds {self.folder} locked.", "Find out who: `fuser -v`.")
+                time.sleep(_LOCK_STEP_S)
             yield
 
     @contextlib.contextmanager
     def installing(self) -> Iterator[Path]:
         """An empty folder to download into; raises InstallRunning when another installation has it."""
-        with self._lock(self.incoming, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with self._opened(self.incoming) as handle:
+            if not _is_locked(handle):
+                raise InstallRunning("Another installation is running.", "Wait until it is done.")
             _empty(self.incoming)
             try:
                 yield self.incoming
@@ -101,7 +124,7 @@ class Store:
                 _empty(self.incoming)
 
     @contextlib.contextmanager
-    def _lock(self, folder: Path, how: int) -> Iterator[None]:
+    def _opened(self, folder: Path) -> Iterator[int]:
         try:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
@@ -109,10 +132,7 @@ class Store:
                 f"{folder} cannot be used ({error.strerror}).", "Check the folder."
             ) from error
         try:
-            fcntl.flock(handle, how)
-            yield
-        except BlockingIOError as error:
-            raise InstallRunning("Another installation is running.", "Wait until it is done.") from error
+            yield handle
         finally:
             os.close(handle)
 
@@ -125,8 +145,7 @@ class Store:
         path = self.path_of(model)
         told = f"{model.name} v{model.version}"
         try:
-            with path.open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
+            data = read_file(path, MAX_FILE_BYTES + 1)
         except OSError as error:
             raise InstalledModelDamaged(f"{told} cannot be read ({error.strerror}).", AGAIN) from error
         if hashlib.sha256(data).hexdigest() != model.sha256:
@@ -164,24 +183,76 @@ def parse_state(data: bytes) -> State:
             raise ValueError("its checksum differs")
         if fields["format"] != FORMAT:
             raise ValueError(f"its format is {fields['format']!r}, not {FORMAT}")
-        pinned = fields["pinned"]
         return State(
             serving=_installed(fields["serving"]),
             good=_installed(fields["good"]),
-            starts=fields["starts"],
-            pinned=None if pinned is None else (pinned[0], pinned[1]),
-            failed=tuple(fields["failed"]),
-            fell_back=fields["fell_back"],
+            starts=_maybe(_number, fields["starts"]),
+            pinned=_maybe(_pinned, fields["pinned"]),
+            failed=tuple(_text(sha256) for sha256 in fields["failed"]),
+            fell_back=_text(fields["fell_back"]),
         )
     except (KeyError, TypeError, IndexError, RecursionError) as error:
         raise ValueError("it is no state of this store") from error
 
 
+def read_file(path: Path, longest: int) -> bytes:
+    """The first bytes of a plain file. Raises OSError, also for a pipe, which would be waited for."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        return file.read(longest)
+
+
 def _installed(fields: dict[str, Json] | None) -> Installed | None:
     if fields is None:
         return None
-    lists = {name: tuple(fields[name]) for name in ("labels", "positive_labels")}  # type: ignore[arg-type]
-    return Installed(**{**fields, **lists})  # type: ignore[arg-type]  # sealed: as `format_state` wrote it
+    if set(fields) != set(Installed.__slots__):
+        raise TypeError("other fields than a model has")
+    told = {name: _text(value) for name, value in fields.items() if name not in _NO_TEXTS}
+    lists = {name: tuple(_text(label) for label in _list(fields[name])) for name in _LISTS}
+    return Installed(**told, **lists, version=_number(fields["version"]))  # type: ignore[arg-type]
+
+
+_LISTS: Final = ("labels", "positive_labels")
+_NO_TEXTS: Final = (*_LISTS, "version")
+
+
+def _maybe(read: Callable[[Json], T], value: Json) -> T | None:
+    return None if value is None else read(value)
+
+
+def _pinned(value: Json) -> tuple[str, int]:
+    name, version = _list(value)
+    return _text(name), _number(version)
+
+
+def _list(value: Json) -> list[Json]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
+
+
+def _text(value: Json) -> str:
+    """A text that a terminal can show."""
+    if not isinstance(value, str) or not value.isprintable():
+        raise TypeError(value)
+    return value
+
+
+def _number(value: Json) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
+        raise TypeError(value)
+    return value
+
+
+def _is_locked(handle: int) -> bool:
+    """Take a folder's lock; False when somebody else has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _digest(body: str) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 
 from alledge.durable import write_whole
 from alledge.models.refusals import TrustDiffers, TrustMissing, TrustUnusable
-from alledge.models.store import Store
+from alledge.models.store import Store, read_file
 from alledge.models.tuf_client import check_root
 
 ROOT_FILE: Final = "root.json"
@@ -68,8 +68,7 @@ def trusted_root(store: Store) -> bytes:
 def read_root(path: Path) -> bytes:
     """The bytes of a file that may be a root. Raises TrustUnusable when its length alone forbids it."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_ROOT_BYTES + 1)
+        data = read_file(path, MAX_ROOT_BYTES + 1)
     except OSError as error:
         raise TrustUnusable(f"{path} cannot be read ({error.strerror}).", "Give a file.") from error
     if len(data) > MAX_ROOT_BYTES:

@@ -6,6 +6,7 @@ The first root never comes from a repository, only from `alledge model trust`.
 """
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Final
 
 from securesystemslib.exceptions import Error as SecureSystemsError
 from tuf.api import exceptions as tuf
-from tuf.api.metadata import Metadata, Root, TargetFile, Targets  # type: ignore[attr-defined]
+from tuf.api.metadata import Key, Metadata, Root, TargetFile, Targets  # type: ignore[attr-defined]
 from tuf.api.serialization import DeserializationError, SerializationError
 from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.updater import Updater
@@ -22,7 +23,8 @@ from tuf.ngclient.updater import Updater
 from alledge.durable import make_folder, write_whole
 from alledge.errors import AllscopeError, StorageFailed
 from alledge.models import refusals as no
-from alledge.models.fetching import BASE, RepositoryFetcher
+from alledge.models.fetching import BASE, LONGEST_METADATA, RepositoryFetcher
+from alledge.models.plain import plain
 from alledge.models.release import TARGET, Release, read_release
 from alledge.models.store import MAX_FILE_BYTES
 
@@ -32,7 +34,7 @@ CONFIG: Final = UpdaterConfig(
     root_max_length=256 * 1024,
     timestamp_max_length=16 * 1024,
     snapshot_max_length=64 * 1024,
-    targets_max_length=1024 * 1024,
+    targets_max_length=LONGEST_METADATA,
 )
 ASK: Final = "Do not use this copy; ask who publishes it."
 # What Python raises where JSON is of other types than expected, nested without end, or has endless numbers.
@@ -86,6 +88,7 @@ class Repository:
                 self._updater.refresh()
         finally:
             _keep_metadata(self._metadata, seen)
+        _hold_roots(self._metadata / "root_history")
         with translated(fetcher):
             self._listed = Metadata[Targets].from_file(str(self._metadata / "targets.json")).signed.targets
 
@@ -100,7 +103,11 @@ class Repository:
             info = self._updater.get_targetinfo(offer.release.target)
             if info is None:
                 raise no.ModelUnknown(f"{offer.release.target} is not listed.", ASK)
-            return Path(self._updater.download_target(info)).read_bytes()
+            data = Path(self._updater.download_target(info)).read_bytes()
+        # What goes on is what lies in memory now, not what the file held when it was looked at.
+        if hashlib.sha256(data).hexdigest() != offer.sha256:
+            raise no.TargetChanged(f"{offer.release.target} is not the file that was signed.", ASK)
+        return data
 
     def evidence(self) -> dict[str, bytes]:
         """The roots and the list by which the models were verified, by file name."""
@@ -116,6 +123,7 @@ def check_root(data: bytes) -> tuple[int, str]:
     try:
         metadata = Metadata[Root].from_bytes(data)
         metadata.signed.verify_delegate(Root.type, metadata.signed_bytes, metadata.signatures)
+        require_own_keys(metadata.signed)
     except (tuf.RepositoryError, SecureSystemsError, *_STRANGE) as error:
         raise no.TrustUnusable(
             f"The file is no root that can be trusted ({_short(error)}).",
@@ -125,6 +133,29 @@ def check_root(data: bytes) -> tuple[int, str]:
     return metadata.signed.version, ", ".join(
         f"{name} {role.threshold} of {len(role.keyids)}" for name, role in sorted(roles.items())
     )
+
+
+def require_own_keys(root: Root) -> None:
+    """Raise ValueError where a root counts one key twice for a role, under two identifiers.
+
+    A threshold of two would then be reached by one holder; python-tuf compares identifiers only.
+    """
+    for name, role in root.roles.items():
+        held = [_key_itself(root.keys[keyid]) for keyid in role.keyids]
+        _require(len(set(held)) == len(held), f"one key stands twice for {name}")
+
+
+def _key_itself(key: Key) -> str:
+    return "".join(str(key.keyval.get("public", "")).lower().split())
+
+
+def _hold_roots(history: Path) -> None:
+    """Raise SignaturesTooFew where a root on the way counts one key twice."""
+    for path in sorted(history.glob("*.root.json")):
+        try:
+            require_own_keys(Metadata[Root].from_bytes(path.read_bytes()).signed)
+        except ValueError as error:
+            raise no.SignaturesTooFew(f"{path.name} cannot be trusted: {error}.", ASK) from error
 
 
 def check_evidence(trusted: bytes, evidence: Mapping[str, bytes], target: str, sha256: str) -> None:
@@ -141,6 +172,7 @@ def check_evidence(trusted: bytes, evidence: Mapping[str, bytes], target: str, s
             for holder in (root, later.signed):
                 holder.verify_delegate(Root.type, later.signed_bytes, later.signatures)
             root = later.signed
+            require_own_keys(root)
         listed = Metadata[Targets].from_bytes(evidence["targets.json"])
         root.verify_delegate(Targets.type, listed.signed_bytes, listed.signatures)
         _require(listed.signed.targets[target].hashes["sha256"] == sha256, "another hash was signed")
@@ -254,10 +286,10 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted((*folder.glob("*.json"), *folder.glob("root_history/*.root.json")))
-        if path.is_file() and not path.is_symlink()
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= LONGEST_METADATA
     }
 
 
 def _short(error: Exception) -> str:
     cause = error.__cause__ or error
-    return " ".join(str(cause).split())[:160].rstrip(".") or type(error).__name__
+    return plain(cause).rstrip(".") or type(error).__name__
