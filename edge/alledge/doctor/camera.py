@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from alledge.doctor.finding import Check, Finding, fault, fine, unknown
+from alledge.doctor.installation import reinstall
 from alledge.doctor.probe import Probe
 from alledge.programs import Ran
 
@@ -124,9 +125,7 @@ def camera_permission(probe: Probe) -> Finding:
         name, _, rest = line.partition(":")
         groups[name] = rest.rpartition(":")[2].split(",")
     if "video" not in groups:
-        return fault(
-            "There is no group `video`.", "sudo groupadd --system video && sudo alledge install-service"
-        )
+        return fault("There is no group `video`.", f"sudo groupadd --system video && {reinstall(probe)}")
     if "allscope" not in groups["video"]:
         return fault("The user allscope is not in the group `video`.", "sudo usermod -aG video allscope")
     return fine("allscope may open cameras")

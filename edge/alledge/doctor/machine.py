@@ -5,6 +5,7 @@ from typing import Final
 
 from alledge.clock import SOFTWARE_BUILT_UNIX_S
 from alledge.doctor.finding import Check, Finding, fault, fine, unknown, warning
+from alledge.doctor.installation import reinstall
 from alledge.doctor.probe import Probe
 from alledge.health import Health, read_health
 
@@ -117,7 +118,7 @@ def hardware_watchdog(probe: Probe) -> Finding:
             "echo dtparam=watchdog=on | sudo tee -a /boot/firmware/config.txt && sudo reboot",
         )
     if probe.ask("systemctl", "show", "-P", "RuntimeWatchdogUSec").out in ("0", "infinity", ""):
-        return warning("The hardware watchdog is not used.", "sudo alledge install-service")
+        return warning("The hardware watchdog is not used.", reinstall(probe))
     return fine("the hardware watchdog is armed")
 
 

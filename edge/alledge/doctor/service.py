@@ -7,8 +7,9 @@ from typing import Final
 
 from alledge import __version__
 from alledge.doctor.finding import Check, Finding, fault, fine, unknown, warning
+from alledge.doctor.installation import INSTALL_SERVICE, REINSTALL_PACKAGE, is_packaged
 from alledge.doctor.probe import Probe
-from alledge.install.files import MARK, TARGETS, UNIT, service_files
+from alledge.install.files import MARK, TARGETS, UNIT, package_files, service_files
 from alledge.strict_json import Json
 
 _MANY_RESTARTS: Final = 5
@@ -20,14 +21,18 @@ def installed(probe: Probe) -> Finding:
     """The unit is there."""
     if probe.has(TARGETS[UNIT]):
         return fine("installed")
-    return fault("The service is not installed.", "sudo alledge install-service")
+    if is_packaged(probe):
+        return fine("installed by the Debian package")
+    return fault("The service is not installed.", INSTALL_SERVICE)
 
 
 def up_to_date(probe: Probe) -> Finding:
     """The files of the service are those of this version."""
     text = probe.text(TARGETS[UNIT])
+    if is_packaged(probe):
+        return _package_up_to_date(probe, hidden=text is not None)
     if text is None:
-        return unknown("The service is not installed.", "sudo alledge install-service")
+        return unknown("The service is not installed.", INSTALL_SERVICE)
     if not text.startswith(MARK.strip()):
         return warning(
             f"/{TARGETS[UNIT]} was not made by `alledge install-service`.", "move it away and install"
@@ -35,11 +40,23 @@ def up_to_date(probe: Probe) -> Finding:
     started = re.search(r"^ExecStart=(\S+)", text, flags=re.MULTILINE)
     program = started[1] if started else ""
     if not probe.has(program):
-        return fault(f"The service starts '{program}', which is not there.", "sudo alledge install-service")
+        return fault(f"The service starts '{program}', which is not there.", INSTALL_SERVICE)
     for placed in service_files(Path(program)):
         if (probe.text(placed.target) or "") != placed.data.decode().strip("\n\0 "):
-            return warning(f"/{placed.target} is of another version.", "sudo alledge install-service")
+            return warning(f"/{placed.target} is of another version.", INSTALL_SERVICE)
     return fine("as this version installs it")
+
+
+def _package_up_to_date(probe: Probe, *, hidden: bool) -> Finding:
+    """Whether what the Debian package brought is whole, and is what systemd reads."""
+    if hidden:
+        return warning(
+            f"/{TARGETS[UNIT]} hides the unit of the Debian package.", f"move /{TARGETS[UNIT]} away"
+        )
+    for placed in package_files():
+        if (probe.text(placed.target) or "") != placed.data.decode().strip("\n\0 "):
+            return warning(f"/{placed.target} is not as the package brought it.", REINSTALL_PACKAGE)
+    return fine("as this version's Debian package installs it")
 
 
 def enabled(probe: Probe) -> Finding:
@@ -49,7 +66,7 @@ def enabled(probe: Probe) -> Finding:
         return unknown("systemd does not answer.")
     if state.startswith("masked"):
         return fault(
-            "The service is masked.", "sudo systemctl unmask alledge && sudo alledge install-service"
+            "The service is masked.", "sudo systemctl unmask alledge && sudo systemctl enable --now alledge"
         )
     if state not in ("enabled", "enabled-runtime"):
         return fault("The service does not start with the machine.", "sudo systemctl enable alledge")

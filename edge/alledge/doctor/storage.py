@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from alledge.doctor.finding import Check, Finding, fault, fine, unknown, warning
+from alledge.doctor.installation import reinstall
 from alledge.doctor.probe import Disk, Probe
 
 _FULL_MB, _NEARLY_FULL_MB = 200, 1000
@@ -79,7 +80,7 @@ def data_folder(probe: Probe) -> Finding:
     try:
         state = probe.at(folder).stat()
     except FileNotFoundError:
-        return fault(f"There is no {folder}.", "sudo alledge install-service")
+        return fault(f"There is no {folder}.", reinstall(probe))
     except OSError as error:
         return unknown(f"{folder} cannot be looked at ({error.strerror}).", "sudo alledge doctor")
     owner = _user_of(probe, "allscope")

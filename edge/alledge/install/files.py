@@ -32,6 +32,12 @@ TARGETS: Final = {
 }
 """Name in the systemd folder -> place below the root of the system."""
 
+PACKAGE_FOLDER: Final = Path("/usr/lib/allscope")
+"""Where the Debian package has its releases; what lies there is dpkg's, as are the units that start it."""
+_PACKAGE_PROGRAM: Final = PACKAGE_FOLDER / "current/bin/alledge"
+PACKAGE_TARGETS: Final = {name: target.replace("etc/", "usr/lib/", 1) for name, target in TARGETS.items()}
+"""As TARGETS, for the Debian package: /etc stays free for who runs the machine."""
+
 # Homes and temporary folders are hidden from the service (ProtectHome, PrivateTmp).
 _HIDDEN: Final = ("/home", "/root", "/run", "/tmp", "/var/tmp")  # noqa: S108 - places that are refused
 _WRITABLE_BY_OTHERS: Final = 0o022
@@ -52,6 +58,15 @@ def service_files(program: Path) -> tuple[Placed, ...]:
         text = unit_text(name).replace(_PROGRAM, str(program))
         placed.append(Placed(target, (MARK + text).encode()))
     return tuple(placed)
+
+
+def package_files() -> tuple[Placed, ...]:
+    """The same files as the Debian package brings them."""
+    texts = {target: unit_text(name) for name, target in PACKAGE_TARGETS.items()}
+    return tuple(
+        Placed(target, text.replace(_PROGRAM, str(_PACKAGE_PROGRAM)).encode())
+        for target, text in texts.items()
+    )
 
 
 def unit_text(name: str) -> str:
@@ -75,9 +90,15 @@ def check_program(program: Path, *, for_this_system: bool) -> None:
         for_this_system: False when installing into another root, where owners cannot be asked for.
 
     Raises:
-        PathUnusable: it is no program, lies where the service cannot see it, or is not root's alone.
+        PathUnusable: it is no program, the Debian package's, lies where the service cannot see it, or is not
+            root's alone.
     """
     advice = "Install allscope as root, as docs/install-on-a-pi.md says, and call that `alledge`."
+    if program.is_relative_to(PACKAGE_FOLDER):
+        raise PathUnusable(
+            f"{program} is the Debian package's, which brings the service itself.",
+            "Run `sudo systemctl enable --now alledge alledge-page`.",
+        )
     if not re.fullmatch(r"/[A-Za-z0-9._+/@-]+", str(program)):
         raise PathUnusable(f"'{program}' cannot be named in a unit.", advice)
     if program.is_relative_to("/") and any(program.is_relative_to(hidden) for hidden in _HIDDEN):

@@ -11,6 +11,7 @@ import pytest
 from alledge.clock import ClockTrust
 from alledge.doctor import CHECKS, Check, Level, examine
 from alledge.doctor.finding import fine
+from alledge.install.files import TARGETS, package_files
 from alledge.model_file import pack_model
 from tests.edge.doctor.healthy_pi import (
     DATA,
@@ -29,6 +30,7 @@ from tests.edge.doctor.healthy_pi import (
 from tests.edge.tiny_model import TinyNetwork, tiny_card, tiny_golden
 
 UNIT = "/etc/systemd/system/alledge.service"
+PACKAGE_UNIT = "/usr/lib/systemd/system/alledge.service"
 CONFIG = "/etc/allscope/alledge.toml"
 SYSFS_THROTTLED = "/sys/devices/platform/soc/soc:firmware/get_throttled"
 FAULT, WARNING = Level.FAULT, Level.WARNING
@@ -48,6 +50,15 @@ def pi(template: Path, tmp_path: Path) -> Pi:
 def unit_state(pi: Pi, old: str, new: str) -> None:
     assert old in UNIT_STATE
     pi.answer("systemctl show -p", out=UNIT_STATE.replace(old, new))
+
+
+def packaged(pi: Pi, *, keep_unit: bool = False) -> None:
+    """The same Pi with the service from the Debian package, and perhaps with an older unit before it."""
+    for target in TARGETS.values():
+        if not (keep_unit and target in UNIT):
+            pi.remove(target)
+    for placed in package_files():
+        pi.write(placed.target, placed.data)
 
 
 def interpreter(pi: Pi, **changes: object) -> None:
@@ -323,6 +334,21 @@ FAULTS: list[tuple[str, str, Level, Callable[[Pi], object], str]] = [
     ),
     ("service-outdated", "program gone", FAULT, lambda p: p.remove(PROGRAM), "install-service"),
     ("service-outdated", "somebody else's", WARNING, lambda p: p.write(UNIT, "[Unit]\n"), "move it away"),
+    ("service-outdated", "hides the package's", WARNING, lambda p: packaged(p, keep_unit=True), "move"),
+    (
+        "service-outdated",
+        "package changed",
+        WARNING,
+        lambda p: (packaged(p), p.replace(PACKAGE_UNIT, "30s", "60s")),
+        "apt install --reinstall",
+    ),
+    (
+        "data-folder",
+        "missing under the package",
+        FAULT,
+        lambda p: (packaged(p), p.remove(DATA)),
+        "apt install --reinstall",
+    ),
     (
         "service-enabled",
         "disabled",
@@ -435,6 +461,11 @@ FAULTS: list[tuple[str, str, Level, Callable[[Pi], object], str]] = [
 
 
 def test_a_healthy_pi_is_well(pi: Pi) -> None:
+    assert {name: found for name, found in pi.findings().items() if found.level is not Level.FINE} == {}
+
+
+def test_a_pi_with_the_debian_package_is_as_well(pi: Pi) -> None:
+    packaged(pi)
     assert {name: found for name, found in pi.findings().items() if found.level is not Level.FINE} == {}
 
 

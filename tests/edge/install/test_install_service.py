@@ -7,7 +7,7 @@ import pytest
 
 from alledge.errors import CommandFailed, PathUnusable, RootNeeded
 from alledge.install import install_service, uninstall_service
-from alledge.install.files import CONFIG, MARK, TARGETS, check_program
+from alledge.install.files import CONFIG, MARK, PACKAGE_FOLDER, TARGETS, check_program
 from alledge.install.service import Target
 from alledge.programs import Ran
 
@@ -171,3 +171,13 @@ def test_only_root_changes_the_running_system(systemd: FakeSystemd, monkeypatch:
         with pytest.raises(RootNeeded, match="sudo"):
             act(Target(Path("/"), systemd))
     assert not systemd.asked
+
+
+def test_the_debian_packages_own_command_installs_no_units_before_the_packages(
+    target: Target, systemd: FakeSystemd
+) -> None:
+    with pytest.raises(PathUnusable, match="brings the service itself") as refusal:
+        install_service(target, PACKAGE_FOLDER / "current/bin/alledge")
+    assert "systemctl enable" in refusal.value.next_step
+    assert files_of(target.root) == {}
+    assert systemd.asked == []
