@@ -48,20 +48,6 @@ def sbom(*words: object, cwd: Path = REPOSITORY, **environment: str) -> subproce
     )
 
 
-def made(out: Path, *words: object) -> dict[str, Any]:
-    done = sbom(*words, "--out", out)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(out.read_text())
-    return found
-
-
-@pytest.fixture(scope="module")
-def bills(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Those of our locks, by the lock's name."""
-    folder = tmp_path_factory.mktemp("bills")
-    return {lock: made(folder / f"{lock}.json", f"requirements/{lock}.txt") for lock in LOCKS}
-
-
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """The script in this process, for what is asked of it many times; leaves no bytecode beside it."""
@@ -75,6 +61,29 @@ def script() -> ModuleType:
         patch.setattr(sys, "dont_write_bytecode", True)
         loader.exec_module(module)
     return module
+
+
+def run(script: ModuleType, *words: object) -> int:
+    """Its exit status, in this process and on one day."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        status: int = script.main(list(map(str, words)))
+    return status
+
+
+def made(script: ModuleType, out: Path, *words: object) -> dict[str, Any]:
+    assert run(script, *words, "--out", out) == 0
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def bills(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Those of our locks, by the lock's name."""
+    folder = tmp_path_factory.mktemp("bills")
+    return {
+        lock: made(script, folder / f"{lock}.json", REPOSITORY / f"requirements/{lock}.txt") for lock in LOCKS
+    }
 
 
 def wheel(folder: Path, name: str, *metadata: str, extra: str = "") -> str:
@@ -181,11 +190,11 @@ def test_without_git_and_without_a_given_date_no_clock_is_read(
 
 
 def test_with_wheels_hash_and_licence_are_those_of_the_file_for_that_python(
-    tmp_path: Path, small: Path, wheels: Path
+    tmp_path: Path, script: ModuleType, small: Path, wheels: Path
 ) -> None:
     own = wheel(wheels, "allscope-0.1.0-py3-none-any.whl")
     for python, digits in (("3.11", "311"), ("3.13", "313")):
-        bill = made(tmp_path / "out.json", small, "--wheels", wheels, "--python", python)
+        bill = made(script, tmp_path / "out.json", small, "--wheels", wheels, "--python", python)
         light = by_name(bill)["light"]
         file = wheels / LIGHT.format(digits)
         assert light["hashes"] == [
@@ -196,21 +205,27 @@ def test_with_wheels_hash_and_licence_are_those_of_the_file_for_that_python(
         assert bill["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": own}]
 
 
-def test_a_bill_of_materials_inside_a_wheel_is_pointed_at(tmp_path: Path, small: Path, wheels: Path) -> None:
-    bill = made(tmp_path / "out.json", small, "--wheels", wheels, "--python", "3.11")
+def test_a_bill_of_materials_inside_a_wheel_is_pointed_at(
+    tmp_path: Path, script: ModuleType, small: Path, wheels: Path
+) -> None:
+    bill = made(script, tmp_path / "out.json", small, "--wheels", wheels, "--python", "3.11")
     assert by_name(bill)["light"]["externalReferences"] == [
         {"type": "bom", "url": "light-2.1.dist-info/sboms/a.cdx.json"}
     ]
 
 
-def test_a_licence_that_is_not_named_is_left_open_and_told(tmp_path: Path, small: Path, wheels: Path) -> None:
-    done = sbom(small, "--wheels", wheels, "--python", "3.11", "--out", tmp_path / "out.json")
-    assert "no licence declared for gravity" in done.stdout
+def test_a_licence_that_is_not_named_is_left_open_and_told(
+    tmp_path: Path, script: ModuleType, small: Path, wheels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(script, small, "--wheels", wheels, "--python", "3.11", "--out", tmp_path / "out.json") == 0
+    assert "no licence declared for gravity" in capsys.readouterr().out
     assert "licenses" not in by_name(json.loads((tmp_path / "out.json").read_text()))["gravity"]
 
 
-def test_numpy_is_the_systems_where_the_lock_leaves_it_out(tmp_path: Path, small: Path, wheels: Path) -> None:
-    bill = made(tmp_path / "out.json", small, "--wheels", wheels, "--python", "3.11")
+def test_numpy_is_the_systems_where_the_lock_leaves_it_out(
+    tmp_path: Path, script: ModuleType, small: Path, wheels: Path
+) -> None:
+    bill = made(script, tmp_path / "out.json", small, "--wheels", wheels, "--python", "3.11")
     numpy = by_name(bill)["python3-numpy"]
     assert numpy["purl"] == "pkg:deb/debian/python3-numpy?distro=bookworm"
     assert not {"version", "hashes", "licenses"} & numpy.keys()
@@ -223,14 +238,14 @@ def test_numpy_is_the_systems_where_the_lock_leaves_it_out(tmp_path: Path, small
     }
 
 
-def test_a_wheel_other_than_the_locks_is_refused(tmp_path: Path, small: Path, wheels: Path) -> None:
+def test_a_wheel_other_than_the_locks_is_refused(
+    tmp_path: Path, script: ModuleType, small: Path, wheels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wheel(wheels, "gravity-1.0-py3-none-any.whl", "License: MIT")
-    done = sbom(small, "--wheels", wheels, "--python", "3.11", "--out", tmp_path / "out.json")
-    assert done.returncode == 1
-    assert (
-        "error[wheel-differs]: gravity-1.0-py3-none-any.whl is not the file that the lock allows"
-        in done.stderr
-    )
+    status = run(script, small, "--wheels", wheels, "--python", "3.11", "--out", tmp_path / "out.json")
+    assert status == 1
+    told = capsys.readouterr().err
+    assert "error[wheel-differs]: gravity-1.0-py3-none-any.whl is not the file that the lock" in told
     assert not (tmp_path / "out.json").exists()
 
 
@@ -239,12 +254,18 @@ def test_a_wheel_other_than_the_locks_is_refused(tmp_path: Path, small: Path, wh
     [("3.12", "light 2.1 has no wheel"), (None, "light 2.1 has several wheels (say --python")],
 )
 def test_no_wheel_and_several_are_refused(
-    tmp_path: Path, small: Path, wheels: Path, python: str | None, told: str
+    tmp_path: Path,
+    script: ModuleType,
+    small: Path,
+    wheels: Path,
+    capsys: pytest.CaptureFixture[str],
+    python: str | None,
+    told: str,
 ) -> None:
     chosen = ["--python", python] if python else []
-    done = sbom(small, "--wheels", wheels, *chosen, "--out", tmp_path / "out.json")
-    assert done.returncode == 1
-    assert told in done.stderr
+    status = run(script, small, "--wheels", wheels, *chosen, "--out", tmp_path / "out.json")
+    assert status == 1
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -269,7 +290,9 @@ def test_a_lock_without_a_package_or_without_hashes_is_refused(
 
 
 @pytest.mark.parametrize("name", ["nothing.txt", "."])
-def test_a_lock_that_cannot_be_read_is_told(tmp_path: Path, name: str) -> None:
-    done = sbom(tmp_path / name, "--out", tmp_path / "out.json")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error[path-unusable]")
+def test_a_lock_that_cannot_be_read_is_told(
+    tmp_path: Path, script: ModuleType, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    status = run(script, tmp_path / name, "--out", tmp_path / "out.json")
+    assert status == 2
+    assert capsys.readouterr().err.startswith("error[path-unusable]")
