@@ -32,6 +32,8 @@ _IN_FLIGHT: Final = 16  # below the 20 that Mosquitto takes from one client
 _KEEP_ALIVE_S: Final = 30
 _AT_LEAST_ONCE: Final = 1
 _STEP_S: Final = 0.2
+_LONGEST_TO_US: Final = 64 * 1024  # nobody has anything long to say to a device
+_BESIDE_PAYLOAD: Final = 80  # bytes of a PUBLISH beside topic, id and payload, at most
 
 
 class BrokerUnavailable(RefusedError):
@@ -64,6 +66,8 @@ class MqttBroker:
         self._client: mqtt.Client | None = None
         self._greeting: list[ReasonCode] = []
         self._answers: dict[int, ReasonCode] = {}
+        self._farewell = ""
+        self._window, self._longest = _IN_FLIGHT, 0
 
     def deliver(self, messages: Sequence[Message], acknowledged: Callable[[int], None]) -> None:
         """See `Broker`."""
@@ -99,9 +103,11 @@ class MqttBroker:
     def _deliver(
         self, client: mqtt.Client, messages: Sequence[Message], acknowledged: Callable[[int], None]
     ) -> None:
-        sent = [self._send(client, message.topic, message.payload, message.id) for message in messages]
+        sent: list[int] = []
         n_taken, silent_since_s = 0, time.monotonic()
-        while n_taken < len(sent):
+        while n_taken < len(messages):
+            due = messages[len(sent) : n_taken + self._window]
+            sent += [self._send(client, message.topic, message.payload, message.id) for message in due]
             taken = self._taken(sent[n_taken:])
             if taken:
                 n_taken, silent_since_s = n_taken + taken, time.monotonic()
@@ -133,11 +139,14 @@ class MqttBroker:
             return self._client
         settings = self._settings
         client = self._new_client()
-        self._greeting, self._answers = [], {}
+        self._greeting, self._answers, self._farewell = [], {}, ""
+        self._window, self._longest = _IN_FLIGHT, 0
         self._client = client
         began_s = time.monotonic()
         try:
-            client.connect(settings.broker, settings.port, _KEEP_ALIVE_S, clean_start=True)
+            client.connect(
+                settings.broker, settings.port, _KEEP_ALIVE_S, clean_start=True, properties=_what_we_take()
+            )
         except (OSError, ValueError) as error:
             raise _unavailable(f"{settings.broker}:{settings.port} cannot be reached ({error}).") from error
         while not self._greeting:
@@ -145,6 +154,8 @@ class MqttBroker:
         online = self._send(client, self._online_topic, _online(is_online=True), None, retain=True)
         while online not in self._answers:
             self._listen(client, began_s)
+        # Numbers come again after 65,535 messages: an answer left here would then be taken for another's.
+        del self._answers[online]
         return client
 
     def _new_client(self) -> mqtt.Client:
@@ -159,7 +170,13 @@ class MqttBroker:
         client.max_inflight_messages_set(_IN_FLIGHT)
         if settings.tls:
             try:
-                client.tls_set(settings.ca or None, settings.certificate or None, settings.key or None)
+                # A passphrase that is none: OpenSSL would ask a terminal for one, and wait.
+                client.tls_set(
+                    settings.ca or None,
+                    settings.certificate or None,
+                    settings.key or None,
+                    keyfile_password="",
+                )
             except (OSError, ValueError) as error:
                 raise _unavailable(f"The certificates cannot be used ({error}).") from error
         password = settings.password()
@@ -168,12 +185,26 @@ class MqttBroker:
         client.will_set(self._online_topic, _online(is_online=False), _AT_LEAST_ONCE, retain=True)
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
+        client.on_disconnect = self._on_disconnect
         return client
 
     def _on_connect(
-        self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _more: object
+        self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, more: Properties | None
     ) -> None:
         self._greeting.append(reason)
+        self._window = min(_IN_FLIGHT, getattr(more, "ReceiveMaximum", _IN_FLIGHT))
+        self._longest = getattr(more, "MaximumPacketSize", 0)
+
+    def _on_disconnect(
+        self,
+        _client: mqtt.Client,
+        _data: object,
+        flags: mqtt.DisconnectFlags,
+        reason: ReasonCode,
+        _more: object,
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._farewell = str(reason)
 
     def _on_publish(
         self, _client: mqtt.Client, _data: object, mid: int, reason: ReasonCode, _more: object
@@ -183,7 +214,12 @@ class MqttBroker:
     def _send(
         self, client: mqtt.Client, topic: str, payload: bytes, message_id: str | None, *, retain: bool = False
     ) -> int:
-        """Hand one message to the client; the number that its answer will have."""
+        """Hand one message to the client; the number that its answer will have. Raises BrokerUnavailable."""
+        n_bytes = len(topic) + len(payload) + len(message_id or "") + _BESIDE_PAYLOAD
+        if 0 < self._longest < n_bytes:
+            raise _unavailable(
+                f"The broker takes messages of {self._longest} bytes; one to {topic} has {n_bytes}."
+            )
         about = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's
         about.PayloadFormatIndicator = 1
         about.ContentType = "application/json"
@@ -215,10 +251,15 @@ class MqttBroker:
         except (OSError, ValueError) as error:
             raise _unavailable(f"The connection broke ({error}).") from error
         self._require_welcome()
+        # paho reads a packet of 256 MB if it is sent one; this is the only place that tells how long it is.
+        if client._in_packet["remaining_length"] > _LONGEST_TO_US:
+            raise _unavailable("The broker sends something that is far too long.")
         if code != mqtt.MQTT_ERR_SUCCESS:
             for reason in self._answers.values():
                 if reason.is_failure:
                     _require_taken(reason)
+            if self._farewell:
+                raise _unavailable(f"The broker hung up: {self._farewell}.")
             raise _unavailable(f"The connection broke ({mqtt.error_string(code)}).")
 
     def _require_welcome(self) -> None:
@@ -233,6 +274,12 @@ def _require_taken(reason: ReasonCode) -> None:
         raise _unavailable("Nobody listens at the broker, so what it takes would be lost.")
     if reason.value != _TAKEN:
         raise _unavailable(f"The broker refuses a message: {reason}.")
+
+
+def _what_we_take() -> Properties:
+    about = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's
+    about.MaximumPacketSize = _LONGEST_TO_US
+    return about
 
 
 def _online(*, is_online: bool) -> bytes:

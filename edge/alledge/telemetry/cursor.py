@@ -11,6 +11,7 @@ again: then the hash does not fit, and what follows is sent though the number wa
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,9 @@ from alledge.journal.chain import EMPTY
 
 CURSOR_FILE: Final = "published.json"
 """Its name in the data folder."""
+
+_LONGEST: Final = 4096
+_LARGEST: Final = 2**62  # SQLite's numbers end at 2^63
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +48,24 @@ def read_cursor(data: Path) -> Cursor | None:
     """
     file = data / CURSOR_FILE
     try:
-        told = json.loads(file.read_bytes())
+        told = json.loads(_first_bytes(file))
         cursor = Cursor(told["journal_id"], told["number"], told["hash"])
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StorageFailed(f"{file} cannot be read ({error.strerror}).", "Look at the disk.") from error
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     types = (type(cursor.journal_id), type(cursor.number), type(cursor.hash))
-    return cursor if types == (str, int, str) and cursor.number >= 0 else None
+    return cursor if types == (str, int, str) and 0 <= cursor.number <= _LARGEST else None
 
 
 def write_cursor(data: Path, cursor: Cursor) -> None:
     """Keep a cursor, flushed. Raises StorageFailed; then the older one stays and some is sent twice."""
     write_whole(data / CURSOR_FILE, (json.dumps(asdict(cursor)) + "\n").encode())
+
+
+def _first_bytes(file: Path) -> bytes:
+    """What a file begins with; a pipe in its place, which nobody fills, reads as empty."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as opened:
+        return opened.read(_LONGEST)

@@ -51,8 +51,12 @@ class Message:
 
 
 def message_of(event: Event, device: str, journal_id: str, slide_name: SlideName) -> Message:
-    """The message of an event."""
-    topic, about = _about(event, slide_name)
+    """The message of an event.
+
+    An event that was changed since it was stored, by rot or by a hand, is told to be there and damaged:
+    it must neither be taken for true nor hold up what follows.
+    """
+    topic, about = _checked(event, slide_name)
     message_id = f"{journal_id}-{event.number}-{event.hash[:_ID_HASH_DIGITS]}"
     told: dict[str, Json] = {
         "id": message_id,
@@ -62,7 +66,6 @@ def message_of(event: Event, device: str, journal_id: str, slide_name: SlideName
         "hash": event.hash,
         "previous_hash": event.previous_hash,
         "kind": event.kind,
-        "wall": event.fields()["wall"],
         "research_use_only": RESEARCH_USE_ONLY,
         **about,
     }
@@ -73,6 +76,19 @@ def message_of(event: Event, device: str, journal_id: str, slide_name: SlideName
 def topic_of(device: str, last: str) -> str:
     """The topic of one sort of message from a device."""
     return f"{ROOT}/{device}/{last}"
+
+
+def _checked(event: Event, slide_name: SlideName) -> tuple[str, dict[str, Json]]:
+    """`_about` of an event that is as it was stored, with its time; of another one, that it is damaged."""
+    try:
+        if event.is_whole:
+            topic, about = _about(event, slide_name)
+            told: dict[str, Json] = {"wall": event.fields()["wall"], **about}
+            json.dumps(told, allow_nan=False)
+            return topic, told
+    except (ValueError, TypeError, LookupError, RecursionError):
+        pass
+    return "event", {"wall": None, "damaged": True}
 
 
 def _about(event: Event, slide_name: SlideName) -> tuple[str, dict[str, Json]]:
@@ -120,7 +136,8 @@ def _field(stored: StoredField, slide_name: SlideName) -> dict[str, Json]:
 
 def _slide(event: Event, body: Mapping[str, Json], slide_name: SlideName) -> dict[str, Json]:
     slide_id = event.number if event.kind == SLIDE_STARTED else body["slide_id"]
-    assert isinstance(slide_id, int)
+    if not isinstance(slide_id, int):
+        raise TypeError("a slide's number is no number")
     told: dict[str, Json] = {"slide_id": slide_id, "slide": slide_name(slide_id)}
     if event.kind == WITHDRAWN:
         told["cells_withdrawn"] = body["cells"]

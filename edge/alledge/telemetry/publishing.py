@@ -26,6 +26,7 @@ from alledge.errors import (
 from alledge.journal import JOURNAL_NAME, Event
 from alledge.journal.projection import ROWS_MISSING
 from alledge.journal.reading import JournalReader
+from alledge.strict_json import Json
 from alledge.telemetry.broker import Broker, BrokerUnavailable
 from alledge.telemetry.cursor import Cursor, read_cursor, write_cursor
 from alledge.telemetry.messages import Message, message_of
@@ -105,8 +106,8 @@ class Outbox:
         def slide_name(slide_id: int) -> str:
             known = self._slide_names.get((journal_id, slide_id))
             if known is None:
-                (started,) = reader.events(after=slide_id - 1, limit=1)
-                known = str(started.fields().get("identifier", ""))
+                started = reader.events(after=slide_id - 1, limit=1)
+                known = str(_field(started[0], "identifier") or "") if started else ""
                 self._slide_names = {(journal_id, slide_id): known}  # the one on the stage is enough
             return known
 
@@ -149,7 +150,7 @@ def _wait(seconds: float, is_stopped: Callable[[], bool]) -> None:
 def _journal_id(reader: JournalReader) -> str:
     """What the journal calls itself. Raises JournalDamaged when it does not."""
     events = reader.events(limit=1)
-    name = events[0].fields().get("journal_id") if events else None
+    name = _field(events[0], "journal_id") if events else None
     if not isinstance(name, str):
         raise JournalDamaged(f"{reader.path} does not say who it is.", "See `alledge verify-log`.")
     return name
@@ -168,9 +169,17 @@ def _where_to_go_on(reader: JournalReader, cursor: Cursor | None, journal_id: st
     last = reader.events(after=cursor.number - 1, limit=1)
     if last and last[0].number == cursor.number and last[0].hash == cursor.hash:
         return cursor
-    gaps = [event.fields().get("found_count") for event in reader.events(kind=ROWS_MISSING)]
+    gaps = [_field(event, "found_count") for event in reader.events(kind=ROWS_MISSING)]
     kept = [count for count in gaps if isinstance(count, int) and count < cursor.number]
     return Cursor(journal_id, min(kept), "") if kept else start
+
+
+def _field(event: Event, name: str) -> Json:
+    """One field of an event's body; None where it has none, or no body that can be read."""
+    try:
+        return event.fields().get(name)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 @contextlib.contextmanager
