@@ -296,3 +296,15 @@ def test_a_lock_that_cannot_be_read_is_told(
     status = run(script, tmp_path / name, "--out", tmp_path / "out.json")
     assert status == 2
     assert capsys.readouterr().err.startswith("error[path-unusable]")
+
+
+def test_a_git_that_tells_no_date_is_told(
+    tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".git").write_text("no checkout\n")
+    (tmp_path / "pyproject.toml").write_bytes((REPOSITORY / "pyproject.toml").read_bytes())
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
+    monkeypatch.setattr(script, "REPOSITORY", tmp_path)
+    lock = REPOSITORY / "requirements/oldest.txt"
+    assert script.main([str(lock), "--out", str(tmp_path / "out.json")]) == 2
+    assert "Set SOURCE_DATE_EPOCH." in capsys.readouterr().err

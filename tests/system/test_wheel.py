@@ -15,7 +15,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("edge/alledge", "train/alltrain", "convert/allconvert")
-IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+OURS = ["-c", "safe.directory=*"]  # a checkout that root tests and somebody else owns
 GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 HATCHLING = ("hatchling", "packaging", "pathspec", "pluggy", "trove_classifiers")
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), *IDENTITY, *words]
+    command = ["git", "-C", str(folder), *IDENTITY, *OURS, *words]
     return subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | GIT).stdout
 
 
