@@ -14,7 +14,8 @@ from typing import Final
 from alledge.durable import make_folder, replace_whole
 from alledge.errors import AllscopeError, ImageUnreadable, InputError, PathUnusable
 from alledge.images import list_images
-from alledge.scanning.crew import in_order
+from alledge.scanning.cluster import Cluster, ClusterWorkers
+from alledge.scanning.crew import Crew, in_order
 from alledge.scanning.pool import Workers, n_cores
 from alledge.scanning.refusals import ScanDiffers
 from alledge.scanning.settings import ScanSettings
@@ -43,7 +44,8 @@ class ScanReport:
 class Scan:
     """What is to be scanned, and where to.
 
-    images: all images of all shards, in order. n_jobs: processes; None is one a core.
+    images: all images of all shards, in order. n_jobs: processes; None is one a core. cluster: whose workers
+    look at them; None is those processes.
     """
 
     images: Sequence[Path]
@@ -51,6 +53,7 @@ class Scan:
     settings: ScanSettings
     shard: Shard = WHOLE
     n_jobs: int | None = None
+    cluster: Cluster | None = None
 
     @property
     def working_file(self) -> Path:
@@ -89,21 +92,29 @@ def find_images(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(images)
 
 
-def scan_images(scan: Scan, progress: Callable[[int, int], None], *, resume: bool = False) -> ScanReport:
+def scan_images(
+    scan: Scan,
+    progress: Callable[[int, int], None],
+    *,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> ScanReport:
     """Analyses images on several cores and writes one field a line, in the order of the images.
 
-    The bytes written do not depend on the number of processes, nor on what was killed on the way.
+    The bytes written do not depend on the number of processes or machines, nor on what was killed on the way.
 
     Args:
         scan: what, and where to.
         progress: called with (images done, images of this shard) at the start and after every image.
         resume: go on with the working file where there is one.
+        say: called with a line for a person when a cluster keeps us waiting.
 
     Raises:
         ScanUnfinished: there is a working file, and `resume` was not asked for.
         ScanDiffers: the working file is of other images, another model or other settings.
         ImageUnreadable, PathUnusable: not a single image could be read.
         StorageFailed: the results or a picture cannot be written; what is done is kept.
+        ClusterUnreachable and others of `ClusterWorkers`, where there is a cluster; what is done is kept.
     """
     if scan.settings.pictures is not None:
         make_folder(scan.settings.pictures)
@@ -112,12 +123,19 @@ def scan_images(scan: Scan, progress: Callable[[int, int], None], *, resume: boo
         _require_unchanged(done, header, scan.images)
         progress(done.n_done, header.n_here)
         tasks = list(_tasks(scan.images))[header.first + done.n_done : header.first + header.n_here]
-        with Workers(scan.settings, min(scan.n_jobs or n_cores(), len(tasks))) as workers:
-            for answer in in_order(workers, tasks):
+        with _crew(scan, tasks, say) as crew:
+            for answer in in_order(crew, tasks):
                 done.append(answer)
                 progress(done.n_done, header.n_here)
         done.flush()
         return _finish(scan, path)
+
+
+def _crew(scan: Scan, tasks: Sequence[Task], say: Callable[[str], None]) -> Crew:
+    """Who looks at the images; nobody far away where none is left."""
+    if scan.cluster is not None and tasks:
+        return ClusterWorkers(scan.cluster, scan.settings, tasks, say)
+    return Workers(scan.settings, min(scan.n_jobs or n_cores(), len(tasks)))
 
 
 def _finish(scan: Scan, path: Path) -> ScanReport:

@@ -32,17 +32,24 @@ class ScanSettings:
 
     def fingerprint(self) -> dict[str, str]:
         """Name to value of all that the results depend on; paths of the model do not count, its bytes do."""
-        names = installed_runtimes() if self.model else ()
         return {
             "model": self.model_sha256 or "none",
             "--pixel-um": "measured" if self.pixel_um is None else repr(self.pixel_um),
             "--pictures": "none" if self.pictures is None else str(self.pictures),
-            "version of allscope": __version__,
-            "version of OpenCV": cv2.__version__,
-            "version of numpy": np.__version__,
-            "runtime": f"{names[0]} {runtime_version(names[0])}" if names else "none",
-            "processor": platform.machine(),
+            **software_here(with_runtime=self.model is not None),
         }
+
+
+def software_here(*, with_runtime: bool) -> dict[str, str]:
+    """Name to value of all in this machine that the last digits of a result depend on."""
+    names = installed_runtimes() if with_runtime else ()
+    return {
+        "version of allscope": __version__,
+        "version of OpenCV": cv2.__version__,
+        "version of numpy": np.__version__,
+        "runtime": f"{names[0]} {runtime_version(names[0])}" if names else "none",
+        "processor": platform.machine(),
+    }
 
 
 def settings_for(model: Path | None, pixel_um: float | None, pictures: Path | None) -> ScanSettings:
