@@ -11,7 +11,6 @@ from pathlib import Path
 from tests.system.processes import BIN
 
 ROOT = Path(__file__).resolve().parents[2]
-PRELOADS = Path(__file__).parent
 DEADLINE_S = 60.0
 
 
@@ -22,7 +21,8 @@ class DaskCluster:
         folder.mkdir()
         self.folder = folder
         self.file = folder / "scheduler.json"
-        self.environment = os.environ | {"PYTHONPATH": str(ROOT)} | (environment or {})
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        self.environment = os.environ | {"PYTHONPATH": path} | (environment or {})
         self.processes: list[subprocess.Popen[bytes]] = []
         self.scheduler: subprocess.Popen[bytes] | None = None
 

@@ -42,9 +42,10 @@ def software_of_worker(*, with_runtime: bool) -> dict[str, str]:
 
 
 class _IdleProcesses:
-    """Processes between two images, by the order that they are for; after a minute without one they end."""
+    """Processes between two images, by the order that they are for; those unused for `idle_s` end soon."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_s: float) -> None:
+        self._idle_s = idle_s
         self._lock = threading.Lock()
         self._idle: list[tuple[float, bytes, Workers]] = []
         self._timer: threading.Timer | None = None
@@ -65,12 +66,12 @@ class _IdleProcesses:
 
     def _look_later(self) -> None:
         if self._timer is None and self._idle:
-            self._timer = threading.Timer(IDLE_S / 2, self._end_old)
+            self._timer = threading.Timer(self._idle_s / 2, self._end_old)
             self._timer.daemon = True
             self._timer.start()
 
     def _end_old(self) -> None:
-        oldest_s = time.monotonic() - IDLE_S
+        oldest_s = time.monotonic() - self._idle_s
         with self._lock:
             old = [workers for since_s, _, workers in self._idle if since_s <= oldest_s]
             self._idle = [idle for idle in self._idle if idle[0] > oldest_s]
@@ -80,7 +81,7 @@ class _IdleProcesses:
             workers.__exit__()
 
 
-_IDLE: Final = _IdleProcesses()
+_IDLE: Final = _IdleProcesses(IDLE_S)
 
 
 def _looked_at(order: bytes, task: Task) -> Answer:
