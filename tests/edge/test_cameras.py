@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from alledge.cameras import open_camera
+from alledge.cameras.file import FileSource, ImagesSkipped, WholeImages
 from alledge.cameras.v4l2 import V4l2Source, open_v4l2
-from alledge.errors import CameraUnavailable, FolderEmpty, ImageUnreadable, PathUnusable
+from alledge.errors import CameraFinished, CameraUnavailable, FolderEmpty, ImageUnreadable, PathUnusable
+from alledge.images import encode_image
 from alledge.types import U8
 
 
@@ -94,3 +96,22 @@ def test_a_usb_camera_that_was_pulled_out_is_told() -> None:
 def test_only_video_devices_are_opened(device: str) -> None:
     with pytest.raises(CameraUnavailable):
         open_v4l2(device)
+
+
+def test_a_damaged_image_is_left_out_of_an_archive_and_told_at_its_end(tmp_path: Path) -> None:
+    for name in ("1.png", "3.png"):
+        (tmp_path / name).write_bytes(encode_image(np.full((4, 4, 3), 9, np.uint8), ".png"))
+    (tmp_path / "2.png").write_bytes(b"half")
+    archive = WholeImages(FileSource(str(tmp_path)))
+    assert [Path(archive.capture().source).name for _ in range(2)] == ["1.png", "3.png"]
+    with pytest.raises(ImagesSkipped, match=r"One image was left out: .*2\.png"):
+        archive.capture()
+
+
+def test_an_archive_of_whole_images_ends_as_any_camera_does(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(encode_image(np.full((4, 4, 3), 9, np.uint8), ".png"))
+    archive = WholeImages(FileSource(str(tmp_path)))
+    archive.capture()
+    with pytest.raises(CameraFinished) as caught:
+        archive.capture()
+    assert caught.value.code == "camera-finished"

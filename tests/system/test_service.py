@@ -71,6 +71,26 @@ def test_an_archive_is_served_whole_and_its_end_is_no_trouble(start: Start, tmp_
     assert fields_stored(service.folder) == 4
 
 
+def test_a_damaged_image_does_not_keep_an_archive_from_its_end(start: Start, tmp_path: Path) -> None:
+    from alledge.images import encode_image
+    from alledge.phantom import parse_phantom_spec, render_field
+
+    archive = tmp_path / "Bilder vom Montag, Müller"
+    archive.mkdir()
+    for seed in range(3):
+        pixels = render_field(parse_phantom_spec(CAMERA.replace("seed=1", f"seed={seed}"))).pixels
+        (archive / f"{seed} ä.png").write_bytes(encode_image(pixels, ".png"))
+    half = archive / "1 ä.png"
+    half.write_bytes(half.read_bytes()[:2000])
+    service = start(f"file:{archive}")
+    status = service.wait_for_trouble("images-skipped")
+    assert status["ledger"]["analysed"] == 2
+    time.sleep(1.0)
+    assert service.status()["ledger"]["captured"] == 2, "it does not begin anew"
+    _, said, _ = service.stop()
+    assert said.count("1 ä.png is no usable image") == 1
+
+
 def test_orders_are_obeyed(start: Start) -> None:
     service = start()
     service.wait_for_fields(1)

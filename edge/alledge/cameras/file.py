@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
-from alledge.cameras.source import ClosesOnExit
-from alledge.errors import CameraFinished, PathUnusable
+from alledge.cameras.source import ClosesOnExit, FrameSource
+from alledge.errors import AllscopeError, CameraFinished, ImageUnreadable, PathUnusable
 from alledge.images import list_images, read_image
 from alledge.types import Frame
+
+
+class ImagesSkipped(CameraFinished):
+    """An archive has served its last image, and some before it could not be read."""
+
+    code = "images-skipped"
 
 
 class FileSource(ClosesOnExit):
@@ -28,3 +34,36 @@ class FileSource(ClosesOnExit):
         if path is None:
             raise CameraFinished("There are no more images.", "Use `alledge scan` for a whole folder.")
         return Frame(pixels=read_image(path), source=str(path))
+
+
+class WholeImages(ClosesOnExit):
+    """An archive without its damaged images: a service that began anew at each would never get past it."""
+
+    def __init__(self, archive: FrameSource) -> None:
+        self._archive = archive
+        self._unread: list[AllscopeError] = []
+
+    def capture(self) -> Frame:
+        """The next image that can be read.
+
+        Raises:
+            CameraFinished: every image was served; as ImagesSkipped where some could not be.
+        """
+        while True:
+            try:
+                return self._archive.capture()
+            except (ImageUnreadable, PathUnusable) as error:
+                self._unread.append(error)
+            except CameraFinished as error:
+                if self._unread:
+                    raise self._skipped() from error
+                raise
+
+    def close(self) -> None:
+        """Let go of the archive."""
+        self._archive.close()
+
+    def _skipped(self) -> ImagesSkipped:
+        n, first = len(self._unread), self._unread[0]
+        left_out = "One image was left out" if n == 1 else f"{n} images were left out; the first"
+        return ImagesSkipped(f"{left_out}: {first.what_happened}", first.next_step)

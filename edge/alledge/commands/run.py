@@ -29,8 +29,10 @@ def run(
     from dataclasses import replace
 
     from alledge.service.config import read_config
+    from alledge.service.control import plain_name
     from alledge.service.run import run_service
 
+    slide = None if slide is None else plain_name(slide)
     settings, trouble = read_config(config, data)
     given = {
         "camera": camera,

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from alledge.cameras import FrameSource, open_camera
+from alledge.cameras.file import WholeImages
 from alledge.cameras.source import borrowed
 from alledge.errors import AllscopeError, CameraFinished
 from alledge.service.ring import FrameRing, OverwritePolicy, Phase
@@ -63,7 +64,8 @@ def main(arguments: list[str]) -> int:
     ring.beat(Phase.OPENING, time.monotonic_ns())
     try:
         with open_camera(job.spec) as source:
-            _serve_until_failure(source, ring, job)
+            is_archive = job.spec.startswith("file:")
+            _serve_until_failure(WholeImages(source) if is_archive else source, ring, job)
     except AllscopeError as error:
         _leave_word(ring, job.bell, error)
         return error.exit_status

@@ -7,6 +7,7 @@ Restarts back off to at most two seconds, so that a camera which comes back is i
 from dataclasses import dataclass
 from typing import Final
 
+from alledge.errors import CameraFinished
 from alledge.service.camera_port import CameraPort, VitalSigns
 from alledge.service.ring import Phase
 from alledge.service.troubles import Trouble
@@ -66,7 +67,7 @@ class CameraKeeper:
     def tend(self, now_ns: int) -> Trouble | None:
         """Do what is due at monotonic `now_ns`; gives what is wrong with the camera, None when nothing is."""
         if self._finished:
-            return None
+            return self._trouble
         if not self._started:
             if now_ns >= self._next_start_ns:
                 self._camera.start()
@@ -75,9 +76,9 @@ class CameraKeeper:
         signs = self._camera.vital_signs()
         if signs.phase is Phase.FINISHED:
             self._finished = True
-            self._trouble = None
+            self._trouble = _last_word(signs)
             self._camera.kill()
-            return None
+            return self._trouble
         wrong = self._diagnose(signs, now_ns)
         if wrong is not None:
             self.replace(wrong, now_ns)
@@ -96,7 +97,8 @@ class CameraKeeper:
     def good_frame(self) -> None:
         """Note that the camera gave a frame that can be used: it is well again."""
         self._failures = 0
-        self._trouble = None
+        if not self._finished:
+            self._trouble = None
 
     def stop(self) -> None:
         """Kill the camera's process; returns within a quarter of a second."""
@@ -115,3 +117,11 @@ class CameraKeeper:
                 "camera-hung", f"The camera hung for {silent_s:.1f} s while {doing}.", _CHECK_CAMERA
             )
         return None
+
+
+def _last_word(signs: VitalSigns) -> Trouble | None:
+    """What is wrong with an archive that is over; None when each of its images was served."""
+    failure = signs.failure
+    if failure is None or failure.code == CameraFinished.code:
+        return None
+    return Trouble(failure.code, failure.what, failure.next_step)

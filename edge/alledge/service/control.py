@@ -111,11 +111,24 @@ def parse_request(line: bytes) -> Request:
         slide = told.get("slide", "")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ControlRefused("That is no order.", f"Known orders: {known}.") from error
-    if not isinstance(slide, str) or len(slide) > _LONGEST_NAME or (order is Order.NEW_SLIDE and not slide):
+    if not isinstance(slide, str):
+        raise ControlRefused("A slide's name is a text.", "Give it as `slide`.")
+    return Request(order, plain_name(slide) if slide or order is Order.NEW_SLIDE else "")
+
+
+def plain_name(name: str) -> str:
+    """A slide's name as it is kept: blanks at the ends and doubled ones are a slip of the hand.
+
+    Raises:
+        ControlRefused: nothing is left, or it cannot be shown in a line.
+    """
+    plain = " ".join(name.split())
+    if not plain or not plain.isprintable() or len(plain) > _LONGEST_NAME:
         raise ControlRefused(
-            "A slide needs a name.", f"Give a text of at most {_LONGEST_NAME} letters as `slide`."
+            "A slide needs a name that can be read.",
+            f"Give at most {_LONGEST_NAME} letters, digits or signs.",
         )
-    return Request(order, slide)
+    return plain
 
 
 def ask(path: Path, order: Order, slide: str = "") -> dict[str, Json]:

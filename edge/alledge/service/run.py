@@ -106,7 +106,7 @@ def run_service(
             clock = SystemClock()
             views = SlideViews(data)
             held.callback(views.close)
-            found = _open_patiently(lambda: open_and_resume(data, clock, views, slide), stop)
+            found = _open_patiently(lambda: open_and_resume(data, clock, views, slide), stop, say)
             journal = found.journal
             held.callback(journal.close)
             board = _Board()
@@ -341,14 +341,18 @@ def _only_one(data: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _open_patiently(begin: Callable[[], Found], stop: _Stop) -> Found:
+def _open_patiently(begin: Callable[[], Found], stop: _Stop, say: Callable[[str], None]) -> Found:
     """The journal; while its disk refuses at the start there is nothing to do but to wait and say so."""
+    told = ""
     while True:
         try:
             return begin()
-        except JournalUnavailable:
+        except JournalUnavailable as error:
             if stop.is_asked:
                 raise
+            if error.code != told:
+                told = error.code
+                say(f"trouble[{error.code}]: {error} It is tried again each half second.")
             with contextlib.closing(notifier_from(os.environ)) as notifier:
                 notifier.tell("STATUS=The journal cannot be written yet.")
             time.sleep(0.5)

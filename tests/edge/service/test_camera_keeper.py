@@ -118,3 +118,15 @@ def test_each_replacement_is_counted_for_the_ledger(camera: Camera, keeper: Came
     keeper.tend(2)
     keeper.replace(Trouble("camera-frozen", "", ""), 3)
     assert keeper.generation == 2
+
+
+def test_an_archive_that_left_images_out_says_so_for_as_long_as_the_service_runs(
+    keeper: CameraKeeper, camera: Camera
+) -> None:
+    camera.signs = VitalSigns(
+        True, Phase.FINISHED, S, CameraFailure("images-skipped", "One image was left out.", "Mend it.")
+    )
+    for at_ns in (S, 2 * S):
+        assert keeper.tend(at_ns) == Trouble("images-skipped", "One image was left out.", "Mend it.")
+    assert keeper.is_finished
+    assert camera.done == ["start", "kill"], "it is not started again"

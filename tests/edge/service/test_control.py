@@ -108,3 +108,17 @@ def test_a_folder_whose_name_is_too_long_for_a_socket_is_named(tmp_path: Path) -
 
 def test_others_than_owner_and_group_may_not_speak(control: ControlSocket, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o660
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("  A  17 ", "A 17"), ("Präparat 🩸", "Präparat 🩸"), ("a\tb", "a b")]
+)
+def test_a_slide_keeps_its_name_without_slips_of_the_hand(typed: str, kept: str) -> None:
+    line = json.dumps({"order": "new-slide", "slide": typed}).encode()
+    assert parse_request(line).slide == kept
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "a\x07b", "x" * 201, "\u202ereversed"])
+def test_a_name_that_nobody_could_read_is_refused(typed: str) -> None:
+    with pytest.raises(ControlRefused, match="needs a name"):
+        parse_request(json.dumps({"order": "new-slide", "slide": typed}).encode())

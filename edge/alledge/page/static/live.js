@@ -41,7 +41,8 @@ const isStale = () => shown !== null && performance.now() - shown.since > STALE_
 function showStale() {
   const seconds = Math.round((performance.now() - shown.since) / 1000);
   const age = seconds < 100 ? t("page.live.stale", { seconds }) : t("page.live.stale-minutes", { n: Math.floor(seconds / 60) });
-  set("no-picture", status.state === "finished" ? t("page.live.last-image") : age);
+  const isOver = status.state === "finished" || (status.troubles ?? []).some((trouble) => trouble.code === "images-skipped");
+  set("no-picture", isOver ? t("page.live.last-image") : age);
   byId("no-picture").hidden = false;
   showVerdict({ cells: [] });
   showFocus(null);
