@@ -7,6 +7,7 @@ from allconvert.commands.publish import (
     publish_init,
     publish_refresh,
     publish_rotate,
+    publish_sign,
     publish_withdraw,
 )
 from allconvert.commands.quantize import quantize
@@ -17,7 +18,7 @@ from alledge.command_line import new_app, run_app
 app = new_app(f"Float model in, verified int8 model file out. {RESEARCH_USE_ONLY}")
 for command in (quantize, inspect, verify, bench):
     app.command()(command)
-for ceremony in (publish, publish_init, publish_refresh, publish_rotate, publish_withdraw):
+for ceremony in (publish, publish_sign, publish_init, publish_refresh, publish_rotate, publish_withdraw):
     app.command()(ceremony)
 
 

@@ -1,7 +1,9 @@
 """The ceremony: sealed keys, thresholds held, models examined before anybody signs, keys replaced."""
 
+import json
 import shutil
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,8 +18,10 @@ from allconvert.publishing.refusals import (
     KeyUnknown,
     KeyUnusable,
     RepositoryBusy,
+    RepositoryChanged,
     RepositoryExists,
     RepositoryUnusable,
+    RootUnknown,
     VersionPublished,
 )
 from allconvert.publishing.repository import Days, Holders, ModelRepository
@@ -343,3 +347,118 @@ def test_labels_that_change_are_told_at_the_desk_as_well(made: Path, device: Dev
     opened(made / "repo", made / "keys").add(data, describe(card, "smearnet", 2, __version__, NOW))
     with pytest.raises(no.LabelsChanged, match="--accept-labels"):
         device.install(made / "repo", software=__version__)
+
+
+# A repository that others can write to: nothing that they slipped in gets an honest signature.
+
+
+def edit_public(path: Path, change: Callable[[dict[str, object]], None]) -> None:
+    told = json.loads(path.read_bytes())
+    change(told["signed"])
+    path.write_text(json.dumps(told))
+
+
+def a_model_of_ones_own(repo: Path) -> None:
+    def add_one(signed: dict[str, object]) -> None:
+        listed = signed["targets"]
+        assert isinstance(listed, dict)
+        listed["smearnet.v9.tflite"] = listed["smearnet.v1.tflite"]
+
+    edit_public(repo / "metadata" / "2.targets.json", add_one)
+
+
+def a_threshold_of_one(repo: Path) -> None:
+    def lower(signed: dict[str, object]) -> None:
+        signed["version"] = 2
+        roles = signed["roles"]
+        assert isinstance(roles, dict)
+        roles["targets"]["threshold"] = 1
+
+    shutil.copy(repo / "metadata" / "1.root.json", repo / "metadata" / "2.root.json")
+    edit_public(repo / "metadata" / "2.root.json", lower)
+
+
+def numbers_run_forward(repo: Path) -> None:
+    edit_public(repo / "metadata" / "timestamp.json", lambda signed: signed.update(version=2**31))
+
+
+def another_snapshot(repo: Path) -> None:
+    edit_public(repo / "metadata" / "2.snapshot.json", lambda signed: signed.update(version=2**31))
+
+
+def a_root_of_ones_own(repo: Path) -> None:
+    """A whole repository of the attacker's, that only the root beside the keys tells from theirs."""
+    shutil.rmtree(repo)
+    opened(repo, repo.parent / "theirs", word=None).create(repo.parent / "theirs")
+
+
+def a_model_taken_off(repo: Path) -> None:
+    edit_public(repo / "metadata" / "2.targets.json", lambda signed: signed.update(targets={}))
+
+
+SLIPPED_IN = (
+    a_model_of_ones_own,
+    a_model_taken_off,
+    a_threshold_of_one,
+    numbers_run_forward,
+    another_snapshot,
+    a_root_of_ones_own,
+)
+
+
+@pytest.mark.parametrize("slip_in", SLIPPED_IN, ids=lambda slip_in: slip_in.__name__)
+def test_what_somebody_wrote_into_the_repository_is_not_signed_by_its_holders(
+    made: Path, slip_in: Callable[[Path], None]
+) -> None:
+    slip_in(made / "repo")
+    before = {path: path.read_bytes() for path in (made / "repo").rglob("*") if path.is_file()}
+    repository = opened(made / "repo", made / "keys")
+    for deed in (
+        lambda: add(repository, 2),
+        repository.refresh,
+        repository.renew_root,
+        repository.stage_root,
+        lambda: repository.withdraw("smearnet", 1),
+    ):
+        with pytest.raises(RepositoryChanged):
+            deed()
+    assert {path: path.read_bytes() for path in (made / "repo").rglob("*") if path.is_file()} == before
+
+
+def test_without_the_root_beside_the_keys_nothing_is_signed(made: Path) -> None:
+    copies = list((made / "keys").rglob("1.root.json"))
+    assert {copy.parent.name for copy in copies} == {"offline", "online"}
+    copies[0].write_bytes(copies[0].read_bytes() + b"\n")
+    with pytest.raises(RootUnknown, match="different"):
+        opened(made / "repo", made / "keys").refresh()
+    for copy in copies:
+        copy.unlink()
+    with pytest.raises(RootUnknown):
+        opened(made / "repo", made / "keys").refresh()
+
+
+def test_a_key_change_that_was_interrupted_can_be_ended(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from allconvert.publishing import repository as module
+
+    write = module.write_whole
+
+    def cut(path: Path, data: bytes) -> None:
+        if path.name == "timestamp.json":
+            raise StorageFailed("The disk is full.", "Make room.")
+        write(path, data)
+
+    lost = files_of(made / "keys", "timestamp")[0]
+    lost.unlink()
+    monkeypatch.setattr(module, "write_whole", cut)
+    with pytest.raises(StorageFailed):
+        opened(made / "repo", made / "keys").rotate("timestamp", short(lost), made / "keys")
+    monkeypatch.undo()
+    opened(made / "repo", made / "keys").refresh()
+    check_as_device(made / "repo")
+
+
+def test_files_of_odd_names_among_the_metadata_are_left_alone(made: Path, device: Device) -> None:
+    for name in ("1-copy.root.json", "2 (1).root.json", "999.root.json.bak", ".2.root.json"):
+        shutil.copy(made / "repo" / "metadata" / "1.root.json", made / "repo" / "metadata" / name)
+    add(opened(made / "repo", made / "keys"), 2)
+    assert device.install(made / "repo", software=__version__).version == 2

@@ -11,6 +11,7 @@ from allconvert.commands.options import ModelArgument, PythonsOption
 
 if TYPE_CHECKING:
     from allconvert.publishing.repository import Days, ModelRepository
+    from allconvert.publishing.staging import Staged
 
 PASSPHRASE: Final = "ALLSCOPE_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 RepoOption = Annotated[
@@ -22,6 +23,10 @@ KeysOption = Annotated[
 ]
 PlainOption = Annotated[
     bool, typer.Option("--no-passphrase", help="New online keys without one, for a timer.")
+]
+StageOption = Annotated[
+    bool,
+    typer.Option("--stage", help="Let it wait for the signatures of holders elsewhere: `publish-sign`."),
 ]
 StampDaysOption = Annotated[
     int,
@@ -47,7 +52,8 @@ def publish_init(
     check_as_device(repo)
     typer.echo(f"{root}: trust it on every device, once: alledge model trust {root.name}")
     typer.echo(f"  sha256 {fingerprint(root)}")
-    typer.echo(f"  Give each holder one root and one targets key of {keys / 'offline'}, and keep none.")
+    typer.echo(f"  Give each holder one root and one targets key of {keys / 'offline'}, and keep none;")
+    typer.echo(f"  and {root.name} beside them, to see by that nobody changed the repository.")
 
 
 def publish(
@@ -62,19 +68,43 @@ def publish(
     ] = None,
     python: PythonsOption = None,
     timestamp_days: StampDaysOption = 100,
+    stage: StageOption = False,
 ) -> None:
     """Examines a model, signs it, and reads it back as a device would."""
-    from allconvert.publishing.publish import plain_name, publish_model
+    from allconvert.publishing.publish import plain_name, publish_model, stage_model
     from alledge import __version__
     from alledge.model_file import read_model
 
     chosen = name or plain_name(read_model(model).name)
     repository = _repository(repo, keys, False, timestamp_days)
-    release = publish_model(
-        model, repository, chosen, datetime.now(UTC), min_software or __version__, python or ()
-    )
+    software, now = min_software or __version__, datetime.now(UTC)
+    if stage:
+        _tell_staged(stage_model(model, repository, chosen, now, software, python or ()), repo)
+        return
+    release = publish_model(model, repository, chosen, now, software, python or ())
     typer.echo(f"published {release.name} v{release.version}: {', '.join(release.labels)}")
     typer.echo(f"  copy {repo} whole, to a web server or a stick: alledge model install SOURCE")
+
+
+def publish_sign(
+    repo: RepoOption,
+    keys: KeysOption,
+    yes: Annotated[bool, typer.Option("--yes", help="Sign what is shown without being asked.")] = False,
+    python: PythonsOption = None,
+    timestamp_days: StampDaysOption = 100,
+) -> None:
+    """Shows what waits for signatures, examines it and signs it; with enough of them it becomes public."""
+    from allconvert.publishing.publish import sign_staged
+
+    def confirm(told: str) -> bool:
+        typer.echo(told)
+        return yes or typer.confirm("Is this what you mean to make public?")
+
+    staged, is_public = sign_staged(_repository(repo, keys, False, timestamp_days), confirm, python or ())
+    if is_public:
+        typer.echo(f"public: copy {repo} whole, to a web server or a stick")
+    elif staged is not None:
+        _tell_staged(staged, repo)
 
 
 def publish_refresh(
@@ -82,11 +112,17 @@ def publish_refresh(
     keys: KeysOption,
     root: Annotated[bool, typer.Option("--root", help="Also the root, with its holders' keys.")] = False,
     timestamp_days: StampDaysOption = 100,
+    stage: StageOption = False,
 ) -> None:
     """Signs new dates with the online keys, so that copies can be installed from again."""
     from allconvert.publishing.publish import check_as_device
 
     repository = _repository(repo, keys, False, timestamp_days)
+    if stage:
+        if not root:
+            raise typer.BadParameter("only the root has holders to wait for: --root", param_hint="--stage")
+        _tell_staged(repository.stage_root(), repo)
+        return
     if root:
         typer.echo(f"root v{repository.renew_root()}")
     repository.refresh()
@@ -117,10 +153,24 @@ def publish_withdraw(
     version: Annotated[int, typer.Argument(min=1, help="Its version.")],
     repo: RepoOption,
     keys: KeysOption,
+    stage: StageOption = False,
 ) -> None:
     """Takes a model off the list; its number is not used again."""
-    _repository(repo, keys, False).withdraw(name, version)
+    repository = _repository(repo, keys, False)
+    if stage:
+        _tell_staged(repository.stage_withdrawal(name, version), repo)
+        return
+    repository.withdraw(name, version)
     typer.echo(f"{name} v{version} is no longer offered; devices that have it keep it")
+
+
+def _tell_staged(staged: "Staged", repo: Path) -> None:
+    typer.echo(staged.told())
+    if staged.missing:
+        typer.echo(f"  {staged.missing} more must sign: carry {repo} whole to the next holder, and there")
+        typer.echo("  allconvert publish-sign --repo COPY --keys KEYS")
+    else:
+        typer.echo("  signed by enough; make it public where the online keys are: allconvert publish-sign")
 
 
 def _repository(

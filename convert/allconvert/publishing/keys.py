@@ -2,6 +2,7 @@
 
     KEYS/offline/root.KEYID.pem ...      three for root, three for targets: two must sign; in drawers
     KEYS/online/timestamp.KEYID.pem ...  one each for snapshot and timestamp: on the machine that renews them
+    KEYS/*/1.root.json                   beside them, to see by that nobody changed the repository
 
 Signing and key formats are securesystemslib's and cryptography's.
 """
@@ -60,19 +61,36 @@ def find_signers(
 
     Raises KeysTooFew when fewer are there, KeyUnusable when one cannot be opened.
     """
-    wanted = {keyid[:SHORT]: keyid for keyid in keyids}
-    files = sorted(path for folder in folders for path in folder.rglob("*.pem"))
-    found: dict[str, CryptoSigner] = {}
-    for path in files:
-        keyid = wanted.get(path.stem.rpartition(".")[2])
-        if keyid is not None and keyid not in found and len(found) < threshold:
-            found[keyid] = _open(path, keyid, passphrase)
+    found = open_signers(folders, keyids, threshold, passphrase)
     if len(found) < threshold:
+        wanted = ", ".join(keyid[:SHORT] for keyid in keyids)
         raise KeysTooFew(
-            f"{threshold} keys must sign {role}, {len(found)} of {', '.join(wanted)} are here.",
+            f"{threshold} keys must sign {role}, {len(found)} of {wanted} are here.",
             "Give the folder of each holder: --keys DIR --keys DIR.",
         )
+    return found
+
+
+def open_signers(
+    folders: Iterable[Path], keyids: Sequence[str], most: int, passphrase: Passphrase
+) -> list[CryptoSigner]:
+    """Those private keys that the folders hold, `most` of them at most. Raises KeyUnusable."""
+    found: dict[str, CryptoSigner] = {}
+    for keyid, path in key_files(folders, keyids).items():
+        if len(found) < most:
+            found[keyid] = _open(path, keyid, passphrase)
     return list(found.values())
+
+
+def key_files(folders: Iterable[Path], keyids: Sequence[str]) -> dict[str, Path]:
+    """Where the private keys of these identifiers lie, as far as the folders hold them."""
+    wanted = {keyid[:SHORT]: keyid for keyid in keyids}
+    found: dict[str, Path] = {}
+    for path in sorted(path for folder in folders for path in folder.rglob("*.pem") if path.is_file()):
+        keyid = wanted.get(path.stem.rpartition(".")[2])
+        if keyid is not None:
+            found.setdefault(keyid, path)
+    return found
 
 
 def _open(path: Path, keyid: str, passphrase: Passphrase) -> CryptoSigner:

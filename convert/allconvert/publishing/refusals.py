@@ -1,6 +1,6 @@
 """Why nothing was published: one code a cause."""
 
-from alledge.errors import InputError
+from alledge.errors import InputError, RefusedError
 
 
 class RepositoryExists(InputError):
@@ -19,6 +19,18 @@ class RepositoryBusy(InputError):
     """Somebody else publishes into the same folder."""
 
     code = "repository-busy"
+
+
+class RepositoryChanged(RefusedError):
+    """A repository holds what its key holders did not sign; nothing is built upon it."""
+
+    code = "repository-changed"
+
+
+class RootUnknown(InputError):
+    """The ceremony's root does not lie beside the keys, so the repository cannot be verified."""
+
+    code = "root-unknown"
 
 
 class KeysTooFew(InputError):
@@ -43,3 +55,39 @@ class VersionPublished(InputError):
     """A version was published before, or a later one was."""
 
     code = "version-published"
+
+
+class NothingStaged(InputError):
+    """There is nothing that waits for signatures."""
+
+    code = "nothing-staged"
+
+
+class StagedAlready(InputError):
+    """Something waits for signatures already; two would be two next lists."""
+
+    code = "staged-already"
+
+
+class StagedOutdated(RefusedError):
+    """What waits for signatures was made from another public state than there is now."""
+
+    code = "staged-outdated"
+
+
+class StagedChanged(RefusedError):
+    """What waits for signatures is not what those who signed before saw."""
+
+    code = "staged-changed"
+
+
+class AlreadySigned(InputError):
+    """The holder whose keys are here has signed already."""
+
+    code = "already-signed"
+
+
+class NotConfirmed(InputError):
+    """The person said no to what was shown."""
+
+    code = "not-confirmed"

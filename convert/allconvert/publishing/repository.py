@@ -8,15 +8,14 @@ leaves files that nothing names.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
-from tuf.api.exceptions import StorageError  # type: ignore[attr-defined]
 from tuf.api.metadata import (  # type: ignore[attr-defined]
     Metadata,
     MetaFile,
@@ -26,18 +25,28 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]
     Targets,
     Timestamp,
 )
-from tuf.api.serialization import DeserializationError
 
-from allconvert.publishing.keys import SHORT, Passphrase, find_signers, make_key
+from allconvert.publishing.keys import SHORT, Passphrase, find_signers, key_files, make_key, open_signers
 from allconvert.publishing.refusals import (
+    AlreadySigned,
+    KeysTooFew,
     KeyUnknown,
     RepositoryBusy,
     RepositoryExists,
     RepositoryUnusable,
     VersionPublished,
 )
+from allconvert.publishing.staging import Stage, Staged, is_enough
+from allconvert.publishing.verified import (
+    ROOT_COPY,
+    PublicState,
+    find_root,
+    holds,
+    read_state,
+    require_repository,
+)
 from alledge.durable import make_folder, write_whole
-from alledge.models.release import TARGET, Release
+from alledge.models.release import TARGET, Release, target_name
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
@@ -89,7 +98,9 @@ class ModelRepository:
         make_folder(self._metadata)
         make_folder(self.folder / "targets")
         first = self._sign(Metadata(root), signers["root"][:threshold])
-        self._write("1.root.json", first)
+        for place in ("offline", "online"):
+            write_whole(keys / place / ROOT_COPY, first)
+        self._write(ROOT_COPY, first)
         targets = self._sign(
             Metadata(Targets(expires=self._until("targets"))), signers["targets"][:threshold]
         )
@@ -98,42 +109,88 @@ class ModelRepository:
         self._write("1.snapshot.json", self._sign(snapshot, signers["snapshot"]))
         timestamp = Metadata(Timestamp(expires=self._until("timestamp")))
         self._write("timestamp.json", self._sign(timestamp, signers["timestamp"]))
-        return self._metadata / "1.root.json"
+        return self._metadata / ROOT_COPY
 
     def next_version(self, name: str) -> int:
         """The version that a model of this name gets next."""
-        return 1 + max(self._versions(name), default=0)
+        return 1 + max(self._versions(self._state(), name), default=0)
 
     def add(self, data: bytes, release: Release) -> None:
         """Put a model and its description under signatures. Raises VersionPublished, KeysTooFew, ..."""
         with self._alone():
-            if release.version <= max(self._versions(release.name), default=0):
-                raise VersionPublished(
-                    f"{release.name} v{release.version} is not above what was published.",
-                    f"Publish it as version {self.next_version(release.name)}.",
-                )
-            signers = self._signers("targets")
-            target = TargetFile.from_data(release.target, data, ["sha256"])
-            if any(target.hashes == listed.hashes for listed in self._listed().values()):
-                raise VersionPublished("This file is published already.", "Publish another, or none.")
-            target.unrecognized_fields["custom"] = release.as_custom()
-            write_whole(self.folder / "targets" / f"{target.hashes['sha256']}.{release.target}", data)
-            self._renew(with_targets=[target], signers=signers)
+            state = self._state()
+            target = self._new_target(state, data, release)
+            signers = self._signers(state, "targets")
+            self._write_model(target, data)
+            self._renew(state, self._next_list(state, target), signers)
+
+    def stage(self, data: bytes, release: Release) -> Staged:
+        """Let a model wait for the signatures of other holders, signed by those whose keys are here.
+
+        Raises StagedAlready, VersionPublished, KeysTooFew, ...
+        """
+        with self._alone():
+            state = self._state()
+            target = self._new_target(state, data, release)
+            name = f"{target.hashes['sha256']}.{target.path}"
+            return self._stage(state, self._next_list(state, target), data, name)
+
+    def stage_withdrawal(self, name: str, version: int) -> Staged:
+        """Let the withdrawal of a model wait for signatures. Raises as `stage`."""
+        with self._alone():
+            state = self._state()
+            return self._stage(state, self._list_without(state, name, version))
+
+    def stage_root(self) -> Staged:
+        """Let a new date under the root wait for signatures. Raises as `stage`."""
+        with self._alone():
+            state = self._state()
+            return self._stage(state, self._next_root(state.root))
+
+    def sign(self, look: Callable[[Staged], None]) -> tuple[Staged | None, bool]:
+        """Add the signatures of the holders whose keys are here, and make public what has enough of them.
+
+        look: is shown what waits, and raises where it must not be signed. Gives what waited, and whether it
+        is public now: with enough signatures and the online keys it is. None where it was public before and
+        only its folder was left.
+
+        Raises NothingStaged, StagedOutdated, StagedChanged, AlreadySigned, KeysTooFew, ...
+        """
+        with self._alone():
+            state = self._state()
+            stage = Stage(self.folder, state)
+            if stage.is_public():
+                stage.clear()
+                return None, True
+            staged = stage.load()
+            look(staged)
+            if staged.missing:
+                for signer in self._more_signers(state, staged):
+                    staged.metadata.sign(signer, append=True)
+                stage.put(staged.metadata)
+            is_public = is_enough(staged, state) and self._has_online_keys(state)
+            if is_public:
+                self._publish_staged(state, staged)
+                stage.clear()
+            return staged, is_public
 
     def withdraw(self, name: str, version: int) -> None:
         """Take a model off the list; devices that have it keep it. Raises RepositoryUnusable."""
         with self._alone():
-            self._renew(without=f"{name}.v{version}.tflite", signers=self._signers("targets"))
+            state = self._state()
+            listed = self._list_without(state, name, version)
+            self._renew(state, listed, self._signers(state, "targets"))
 
     def refresh(self) -> None:
         """New dates under snapshot and timestamp, with the online keys alone."""
         with self._alone():
-            self._renew()
+            self._renew(self._state())
 
     def renew_root(self) -> int:
         """A new date under the root, signed by its holders; gives its version."""
         with self._alone():
-            return self._replace_root(self._root(), self._signers("root"))
+            state = self._state()
+            return self._write_root(self._next_root(state.root), self._signers(state, "root"))
 
     def rotate(self, role: str, dropped: str, keys: Path) -> int:
         """Replace a role's key that was lost or stolen; gives the new root's version.
@@ -142,50 +199,126 @@ class ModelRepository:
         Raises KeyUnknown, KeysTooFew.
         """
         with self._alone():
-            root = self._root()
-            keyids = [keyid for keyid in root.signed.roles[role].keyids if keyid.startswith(dropped)]
+            state = self._state()
+            keyids = [keyid for keyid in state.root.signed.roles[role].keyids if keyid.startswith(dropped)]
             if len(keyids) != 1 or len(dropped) < 4:
-                known = ", ".join(keyid[:SHORT] for keyid in root.signed.roles[role].keyids)
+                known = ", ".join(keyid[:SHORT] for keyid in state.root.signed.roles[role].keyids)
                 raise KeyUnknown(f"{role} has no single key {dropped}.", f"Its keys: {known}.")
+            signers = self._signers(state, "root", but=keyids[0])
+            if role == "targets":
+                state = self._sign_list_without(state, keyids[0])
             added = make_key(keys, role, self._holders.passphrase)
-            signers = self._signers("root", but=keyids[0])
+            root = self._next_root(state.root)
             root.signed.revoke_key(keyids[0], role)
             root.signed.add_key(added.public_key, role)
-            version = self._replace_root(root, signers)
-            self._renew(signers=self._signers("targets") if role == "targets" else None)
+            version = self._write_root(root, signers)
+            state = replace(state, roots=(*state.roots, root))
+            is_list_valid = holds(root.signed, "targets", state.targets)
+            self._renew(state, signers=None if is_list_valid else self._signers(state, "targets"))
             return version
 
     def offers(self) -> tuple[str, ...]:
         """Names of the files on the list."""
-        return tuple(sorted(self._listed()))
+        return tuple(sorted(self._state().targets.signed.targets))
 
-    def _listed(self) -> dict[str, TargetFile]:
-        return self._latest("targets", Targets).signed.targets
+    def _sign_list_without(self, state: PublicState, dropped: str) -> PublicState:
+        """The list signed anew by holders who stay, so that it holds under the old root and the new one.
 
-    def _replace_root(self, root: Metadata[Root], signers: list[CryptoSigner]) -> int:
+        Where those who stay are too few without the new key, the new root has to come first.
+        """
+        try:
+            signers = self._signers(state, "targets", but=dropped)
+        except KeysTooFew:
+            return state
+        self._renew(state, signers=signers)
+        return self._state()
+
+    def _new_target(self, state: PublicState, data: bytes, release: Release) -> TargetFile:
+        if release.version <= max(self._versions(state, release.name), default=0):
+            raise VersionPublished(
+                f"{release.name} v{release.version} is not above what was published.",
+                f"Publish it as version {self.next_version(release.name)}.",
+            )
+        target = TargetFile.from_data(release.target, data, ["sha256"])
+        if any(target.hashes == listed.hashes for listed in state.targets.signed.targets.values()):
+            raise VersionPublished("This file is published already.", "Publish another, or none.")
+        target.unrecognized_fields["custom"] = release.as_custom()
+        return target
+
+    def _next_list(self, state: PublicState, target: TargetFile | None = None) -> Metadata[Targets]:
+        """The list that follows the public one, not signed yet."""
+        listed = deepcopy(state.targets)
+        listed.signatures.clear()
+        if target is not None:
+            listed.signed.targets[target.path] = target
+        listed.signed.version += 1
+        listed.signed.expires = self._until("targets")
+        return listed
+
+    def _list_without(self, state: PublicState, name: str, version: int) -> Metadata[Targets]:
+        listed, target = self._next_list(state), target_name(name, version)
+        if listed.signed.targets.pop(target, None) is None:
+            has = ", ".join(sorted(listed.signed.targets)) or "nothing"
+            raise RepositoryUnusable(f"{target} is not on the list.", f"It has {has}.")
+        return listed
+
+    def _next_root(self, public: Metadata[Root]) -> Metadata[Root]:
+        """The root that follows, with a new date, not signed yet."""
+        root = deepcopy(public)
+        root.signatures.clear()
         root.signed.version += 1
         root.signed.expires = self._until("root")
+        return root
+
+    def _write_model(self, target: TargetFile, data: bytes) -> None:
+        write_whole(self.folder / "targets" / f"{target.hashes['sha256']}.{target.path}", data)
+
+    def _write_root(self, root: Metadata[Root], signers: Sequence[CryptoSigner]) -> int:
         self._write(f"{root.signed.version}.root.json", self._sign(root, signers))
         return int(root.signed.version)
 
+    def _stage(
+        self,
+        state: PublicState,
+        metadata: "Metadata[Targets] | Metadata[Root]",
+        data: bytes = b"",
+        name: str = "",
+    ) -> Staged:
+        stage = Stage(self.folder, state)
+        stage.require_empty()
+        for signer in self._at_hand(state, metadata.signed.type):
+            metadata.sign(signer, append=True)
+        stage.put(metadata, data, name)
+        return stage.load()
+
+    def _publish_staged(self, state: PublicState, staged: Staged) -> None:
+        """The same order as for what is signed at one desk: files that nothing names first."""
+        if isinstance(staged.metadata.signed, Root):
+            self._write(staged.file_name, staged.metadata.to_bytes())
+            return
+        if staged.added is not None:
+            release, data = staged.added
+            self._write_model(staged.metadata.signed.targets[release.target], data)
+        self._renew(state, staged.metadata)
+
     def _renew(
         self,
-        with_targets: Sequence[TargetFile] = (),
-        without: str = "",
-        signers: list[CryptoSigner] | None = None,
+        state: PublicState,
+        listed: Metadata[Targets] | None = None,
+        signers: Sequence[CryptoSigner] | None = None,
     ) -> None:
-        """A new snapshot and timestamp; a new list of models before them, where its keys are given."""
-        snapshot, timestamp = self._latest("snapshot", Snapshot), self._timestamp()
-        online = self._signers("snapshot"), self._signers("timestamp")
+        """A new snapshot and timestamp; before them a new list of models, where one or its keys are given.
+
+        listed: signed already where no signers are given.
+        """
+        online = self._signers(state, "snapshot"), self._signers(state, "timestamp")
+        snapshot, timestamp = deepcopy(state.snapshot), deepcopy(state.timestamp)
         if signers is not None:
-            targets = deepcopy(self._latest("targets", Targets))
-            if without and targets.signed.targets.pop(without, None) is None:
-                raise RepositoryUnusable(f"{without} is not on the list.", "See what is: `publish-list`.")
-            targets.signed.targets.update({target.path: target for target in with_targets})
-            targets.signed.version += 1
-            targets.signed.expires = self._until("targets")
-            self._write(f"{targets.signed.version}.targets.json", self._sign(targets, signers))
-            snapshot.signed.meta["targets.json"] = MetaFile(targets.signed.version)
+            listed = listed or self._next_list(state)
+            self._sign(listed, signers)
+        if listed is not None:
+            self._write(f"{listed.signed.version}.targets.json", listed.to_bytes())
+            snapshot.signed.meta["targets.json"] = MetaFile(listed.signed.version)
         snapshot.signed.version += 1
         snapshot.signed.expires = self._until("snapshot")
         self._write(f"{snapshot.signed.version}.snapshot.json", self._sign(snapshot, online[0]))
@@ -194,47 +327,57 @@ class ModelRepository:
         timestamp.signed.expires = self._until("timestamp")
         self._write("timestamp.json", self._sign(timestamp, online[1]))
 
-    def _versions(self, name: str) -> list[int]:
+    def _versions(self, state: PublicState, name: str) -> list[int]:
         """Versions of a name, on the list or withdrawn: files stay, so that no number is used twice."""
-        names = [*self.offers(), *(path.name[65:] for path in (self.folder / "targets").iterdir())]
+        names = [*state.targets.signed.targets]
+        names += [path.name[65:] for path in (self.folder / "targets").iterdir()]
         found = [TARGET.fullmatch(path) for path in names]
         return [int(match[2]) for match in found if match is not None and match[1] == name]
 
-    def _signers(self, role: str, but: str = "") -> list[CryptoSigner]:
-        told = self._root().signed.roles[role]
+    def _signers(self, state: PublicState, role: str, but: str = "") -> list[CryptoSigner]:
+        told = state.root.signed.roles[role]
         keyids = [keyid for keyid in told.keyids if keyid != but]
         return find_signers(self._holders.folders, role, keyids, told.threshold, self._holders.passphrase)
 
-    def _root(self) -> Metadata[Root]:
-        versions = [int(path.name.split(".")[0]) for path in self._metadata.glob("[0-9]*.root.json")]
-        if not versions:
-            raise RepositoryUnusable(
-                f"{self.folder} is no repository.",
-                "Make one: `allconvert publish-init --repo DIR --keys DIR`.",
+    def _at_hand(self, state: PublicState, role: str, but: Collection[str] = ()) -> list[CryptoSigner]:
+        """Signers of a role whose keys are here, one at least, and no more than are needed.
+
+        Raises KeysTooFew.
+        """
+        told = state.root.signed.roles[role]
+        keyids = [keyid for keyid in told.keyids if keyid not in but]
+        found = open_signers(
+            self._holders.folders, keyids, told.threshold - len(but), self._holders.passphrase
+        )
+        if not found:
+            raise KeysTooFew(
+                f"No key that may sign {role} is here.", "Give the folder of a holder: --keys DIR."
             )
-        return self._read(f"{max(versions)}.root.json", Root)
+        return found
 
-    def _latest(self, role: str, kind: type[S]) -> Metadata[S]:
-        """The metadata that devices are shown now, not files that an interrupted publisher left."""
-        version = self._timestamp().signed.snapshot_meta.version
-        snapshot = self._read(f"{version}.snapshot.json", Snapshot)
-        if role != "snapshot":
-            return self._read(f"{snapshot.signed.meta['targets.json'].version}.targets.json", kind)
-        return self._read(f"{version}.snapshot.json", kind)
-
-    def _timestamp(self) -> Metadata[Timestamp]:
-        return self._read("timestamp.json", Timestamp)
-
-    def _read(self, name: str, kind: type[S]) -> Metadata[S]:
+    def _more_signers(self, state: PublicState, staged: Staged) -> list[CryptoSigner]:
+        signed = [*staged.metadata.signatures]
         try:
-            metadata = Metadata[S].from_file(str(self._metadata / name))
-        except (OSError, StorageError, DeserializationError) as error:
-            raise RepositoryUnusable(
-                f"{self._metadata / name} cannot be used ({error}).", "Restore it from the published copy."
-            ) from error
-        if not isinstance(metadata.signed, kind):
-            raise RepositoryUnusable(f"{name} is of another role.", "Restore it from the published copy.")
-        return metadata
+            return self._at_hand(state, staged.role, but=signed)
+        except KeysTooFew:
+            if key_files(self._holders.folders, signed):
+                raise AlreadySigned(
+                    "The holder whose keys are here has signed already.",
+                    "Carry the folder to another holder.",
+                ) from None
+            raise
+
+    def _has_online_keys(self, state: PublicState) -> bool:
+        for role in ("snapshot", "timestamp"):
+            told = state.root.signed.roles[role]
+            if len(key_files(self._holders.folders, told.keyids)) < told.threshold:
+                return False
+        return True
+
+    def _state(self) -> PublicState:
+        """What is public, verified from the root that lies beside the keys."""
+        require_repository(self.folder)
+        return read_state(self._metadata, find_root(self._holders.folders))
 
     def _until(self, role: str) -> datetime:
         return self._now + timedelta(days=int(getattr(self._days, role)))
@@ -250,7 +393,7 @@ class ModelRepository:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        self._root()
+        require_repository(self.folder)
         handle = os.open(self._metadata, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
