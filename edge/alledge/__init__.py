@@ -10,4 +10,6 @@ from typing import Final
 
 __version__: Final = version("allscope")
 
-RESEARCH_USE_ONLY: Final = "Research use only. Supports a haematologist, never replaces one."
+RESEARCH_USE_ONLY: Final = (
+    "Research use only. Not for diagnosis. Supports a haematologist, never replaces one."
+)

@@ -7,28 +7,22 @@ model, and for what use.
 """
 
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Final
 
 import cv2
 import numpy as np
 
 from alledge import RESEARCH_USE_ONLY
+from alledge.annotate_tags import FONT, INK, Colour, TagWriter, words_of
 from alledge.field_json import field_counts
 from alledge.types import U8, Call, Cell, FieldResult, Frame, Verdict
 
-Colour: TypeAlias = tuple[int, int, int]
-"""Blue, green, red, 0 to 255."""
-
-_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 # BGR. From Okabe and Ito's palette (2008), which colour-blind readers can tell apart.
 _WARM: Final = ((0, 94, 213), (0, 159, 230), (66, 228, 240))
 _COOL: Final = ((178, 114, 0), (233, 180, 86), (115, 158, 0))
 _REVIEW: Final = (167, 121, 204)
 _UNCALLED: Final = (115, 158, 0)
-_INK: Final = (30, 30, 30)
 _PAPER: Final = (250, 250, 250)
-_GREY_OF_BGR: Final = (0.114, 0.587, 0.299)  # ITU-R BT.601
-_BRIGHT: Final = 140.0  # grey level of a colour from which dark letters read better on it than white ones
 _OVERVIEW: Final = 2  # labels that need no legend: one a side
 _REFERENCE_WIDTH_PX: Final = 1280.0
 _SCALE_BAR_UM: Final = 10.0
@@ -49,10 +43,15 @@ def annotate_field(frame: Frame, result: FieldResult, positive_labels: tuple[str
     canvas = frame.pixels.copy()
     colours = label_colours(tuple(result.calls[0].p) if result.calls else (), positive_labels)
     calls: list[Call | None] = list(result.calls) or [None] * len(result.cells)
+    tags = TagWriter(canvas, scale, [cell.box for cell in result.cells])
     for cell, call in zip(result.cells, calls, strict=True):
-        _draw_cell(canvas, cell, call, positive_labels, colours, scale)
+        _draw_box(canvas, cell, call, positive_labels, colours, scale)
+    for cell, call in zip(result.cells, calls, strict=True):
+        size = f"{cell.diameter_um:.0f} um"
+        words = words_of(call) if call else (size, size)
+        tags.write(words, cell.box, _colour_of(call, colours))
     if result.quality.verdict is Verdict.OK:
-        _draw_scale_bar(canvas, result.pixel_size.pixel_um, scale)
+        _draw_scale_bar(tags, result.pixel_size.pixel_um)
     return np.vstack([canvas, _strip(result, colours, frame.width, scale)])
 
 
@@ -73,7 +72,13 @@ def label_colours(labels: tuple[str, ...], positive_labels: tuple[str, ...]) -> 
     return colours
 
 
-def _draw_cell(
+def _colour_of(call: Call | None, colours: Mapping[str, Colour]) -> Colour:
+    if call is None:
+        return _UNCALLED
+    return _REVIEW if call.review else colours[call.label]
+
+
+def _draw_box(
     canvas: U8,
     cell: Cell,
     call: Call | None,
@@ -82,56 +87,44 @@ def _draw_cell(
     scale: float,
 ) -> None:
     x0, y0, x1, y1 = cell.box
-    thickness = max(1, round(2 * scale))
-    if call is None:
-        colour, text = _UNCALLED, f"{cell.diameter_um:.0f} um"
-    elif call.review:
-        colour, text = _REVIEW, f"? {call.label} {100 * call.p[call.label]:.0f} %"
-    else:
-        colour = colours[call.label]
-        thickness *= 2 if call.label in positive_labels else 1
-        text = f"{call.label} {100 * call.p[call.label]:.0f} %"
+    colour, thickness = _colour_of(call, colours), max(1, round(2 * scale))
     if call is not None and call.review:
         _dashed_box(canvas, cell.box, colour, thickness)
-    else:
-        cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thickness, cv2.LINE_AA)
-    _tag(canvas, text, (x0, y0), colour, scale)
+        return
+    if call is not None and call.label in positive_labels:
+        thickness *= 2
+    cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thickness, cv2.LINE_AA)
 
 
 def _dashed_box(canvas: U8, box: tuple[int, int, int, int], colour: Colour, thickness: int) -> None:
+    """Dashes with paper between them, so that they are seen on pale red cells and on dark nuclei."""
     x0, y0, x1, y1 = box[0], box[1], box[2] - 1, box[3] - 1
     dash = max(4, (x1 - x0) // 9)
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), _PAPER, thickness)
     for x in range(x0, x1, 2 * dash):
         for y in (y0, y1):
-            cv2.line(canvas, (x, y), (min(x + dash, x1), y), colour, thickness, cv2.LINE_AA)
+            cv2.line(canvas, (x, y), (min(x + dash, x1), y), colour, thickness)
     for y in range(y0, y1, 2 * dash):
         for x in (x0, x1):
-            cv2.line(canvas, (x, y), (x, min(y + dash, y1)), colour, thickness, cv2.LINE_AA)
+            cv2.line(canvas, (x, y), (x, min(y + dash, y1)), colour, thickness)
 
 
-def _tag(canvas: U8, text: str, corner: tuple[int, int], colour: Colour, scale: float) -> None:
-    """Writes on the box's colour, above the box, or within the picture where it would be cut."""
-    size = 0.45 * scale
-    (width, height), baseline = cv2.getTextSize(text, _FONT, size, max(1, round(scale)))
-    x = max(0, min(corner[0], canvas.shape[1] - width - 4))
-    y = max(height + baseline + 2, corner[1])
-    cv2.rectangle(canvas, (x, y - height - baseline - 2), (x + width + 4, y), colour, cv2.FILLED)
-    ink = _INK if np.dot(colour, _GREY_OF_BGR) > _BRIGHT else (255, 255, 255)
-    cv2.putText(canvas, text, (x + 2, y - baseline), _FONT, size, ink, max(1, round(scale)), cv2.LINE_AA)
-
-
-def _draw_scale_bar(canvas: U8, pixel_um: float, scale: float) -> None:
-    height, width = canvas.shape[:2]
-    length = round(_SCALE_BAR_UM / pixel_um)
-    margin = round(24 * scale)
-    start = (width - margin - length, height - margin)
-    end = (width - margin, height - margin)
-    cv2.line(canvas, start, end, _PAPER, max(3, round(9 * scale)))
-    cv2.line(canvas, start, end, _INK, max(1, round(5 * scale)))
-    where = (start[0], start[1] - round(12 * scale))
-    text = f"{_SCALE_BAR_UM:.0f} um"
-    cv2.putText(canvas, text, where, _FONT, 0.6 * scale, _PAPER, max(3, round(4 * scale)), cv2.LINE_AA)
-    cv2.putText(canvas, text, where, _FONT, 0.6 * scale, _INK, max(1, round(1.5 * scale)), cv2.LINE_AA)
+def _draw_scale_bar(tags: TagWriter, pixel_um: float) -> None:
+    """On a plate of its own, in the lower corner where no cell lies: it may be as dark as the letters."""
+    canvas, scale = tags.canvas, tags.scale
+    length, text, weight = round(_SCALE_BAR_UM / pixel_um), f"{_SCALE_BAR_UM:.0f} um", round(1.5 * scale) or 1
+    (text_width, text_height), baseline = cv2.getTextSize(text, FONT, 0.6 * scale, weight)
+    side, bar = round(8 * scale), round(5 * scale) or 1
+    plate_width, plate_height = max(length, text_width) + 2 * side, text_height + baseline + bar + 3 * side
+    right, y1 = canvas.shape[1] - side - plate_width, canvas.shape[0] - side
+    corners = ((x, y1 - plate_height, x + plate_width, y1) for x in (right, side))
+    x0, y0, x1, _ = next(filter(tags.is_free, corners), (right, y1 - plate_height, right + plate_width, y1))
+    cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), _PAPER, cv2.FILLED)
+    middle = (x0 + x1) // 2
+    left = middle - length // 2
+    cv2.rectangle(canvas, (left, y1 - side - bar), (left + length - 1, y1 - side), INK, cv2.FILLED)
+    where = (middle - text_width // 2, y1 - 2 * side - bar - baseline // 2)
+    cv2.putText(canvas, text, where, FONT, 0.6 * scale, INK, weight, cv2.LINE_AA)
 
 
 def _strip(result: FieldResult, colours: Mapping[str, Colour], width: int, scale: float) -> U8:
@@ -141,8 +134,9 @@ def _strip(result: FieldResult, colours: Mapping[str, Colour], width: int, scale
     legend = colours if len(colours) > _OVERVIEW else {}
     n_lines = len(lines) + bool(legend)
     strip = np.full((line_height * n_lines + round(10 * scale), width, 3), 250, dtype=np.uint8)
+    margin = round(10 * scale)
     for i, line in enumerate(lines, start=1):
-        _write(strip, line, round(10 * scale), line_height * i, scale)
+        _write(strip, _fitted(line, width - 2 * margin, scale), margin, line_height * i, scale)
     _draw_legend(strip, legend, line_height * n_lines, scale)
     return strip
 
@@ -155,12 +149,20 @@ def _draw_legend(strip: U8, colours: Mapping[str, Colour], baseline: int, scale:
         x = _write(strip, label, x + round(18 * scale), baseline, scale) + round(22 * scale)
 
 
+def _fitted(text: str, room_px: int, scale: float) -> str:
+    """The line, or as much of its end as there is room for: a path tells most at its end."""
+    fitted, weight = text, max(1, round(scale))
+    while len(fitted) > 8 and cv2.getTextSize(fitted, FONT, 0.5 * scale, weight)[0][0] > room_px:
+        fitted = "..." + fitted[7:]
+    return fitted
+
+
 def _write(strip: U8, text: str, x: int, baseline: int, scale: float) -> int:
     """One line of the caption; returns where it ends, in pixels."""
     # OpenCV's Hershey fonts hold ASCII only; anything else would show as question marks.
     plain, thickness = text.encode("ascii", "replace").decode(), max(1, round(scale))
-    cv2.putText(strip, plain, (x, baseline), _FONT, 0.5 * scale, _INK, thickness, cv2.LINE_AA)
-    return x + cv2.getTextSize(plain, _FONT, 0.5 * scale, thickness)[0][0]
+    cv2.putText(strip, plain, (x, baseline), FONT, 0.5 * scale, INK, thickness, cv2.LINE_AA)
+    return x + cv2.getTextSize(plain, FONT, 0.5 * scale, thickness)[0][0]
 
 
 def _caption(result: FieldResult) -> list[str]:
