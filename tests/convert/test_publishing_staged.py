@@ -150,7 +150,6 @@ def test_what_is_signed_is_shown_and_may_be_refused(made: Path) -> None:
     with pytest.raises(NotConfirmed):
         sign_staged(desk(made, "holder2"), refuse)
     assert staged_list(made).read_bytes() == before
-    import hashlib
 
     for part in (
         "smearnet v2",
