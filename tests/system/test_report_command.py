@@ -90,3 +90,14 @@ def test_several_slides_are_for_patches_only(device: tuple[Path, int]) -> None:
         "alledge", "export", slide, slide, "--data", data, "--format", "csv", "--out", data / "c"
     )
     assert done.status == 2
+
+
+def test_a_slide_may_be_called_by_the_name_on_its_label(device: tuple[Path, int]) -> None:
+    data, slide = device
+    with JournalReader(data / "journal.sqlite3") as reader:
+        name = reader.slide(slide).identifier
+    for what, out in (("report", "r.html"), ("export", "r.jsonl")):
+        run_command("alledge", what, name, "--data", data, "--out", data / out).must_succeed()
+    run_command("alledge", "report", "Z 99", "--data", data, "--out", data / "z.html").must_refuse(
+        "slide-unusable"
+    )

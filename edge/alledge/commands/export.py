@@ -22,7 +22,10 @@ class ExportFormat(StrEnum):
 
 
 def export(
-    slide: Annotated[list[int], typer.Argument(help="Number of the slide; several for patches.", min=1)],
+    slide: Annotated[
+        list[str],
+        typer.Argument(help="Name of the slide, or its number in the journal; several for patches."),
+    ],
     out: Annotated[Path, typer.Option(help="The file to write; the folder for patches.")],
     data: DataOption = DEFAULT_DATA,
     form: Annotated[
@@ -37,16 +40,26 @@ def export(
     every: Annotated[bool, typer.Option("--all", help="Patches: the model's own calls as well.")] = False,
 ) -> None:
     """Writes a slide as the journal has it, or as its report tells it."""
-    if form is ExportFormat.PATCHES:
-        told = _patches(slide, out, data, model, every=every)
-    elif len(slide) > 1:
+    if len(slide) > 1 and form is not ExportFormat.PATCHES:
         raise typer.BadParameter("one slide at a time, but for patches", param_hint="SLIDE")
+    numbers = _numbers(slide, data)
+    if form is ExportFormat.PATCHES:
+        told = _patches(numbers, out, data, model, every=every)
     elif form is ExportFormat.JSONL:
-        told = _fields(slide[0], out, data)
+        told = _fields(numbers[0], out, data)
     else:
-        told = _report(slide[0], out, data, model, form)
+        told = _report(numbers[0], out, data, model, form)
     typer.echo(f"{told} -> {out}")
     typer.echo(RESEARCH_USE_ONLY)
+
+
+def _numbers(slides: list[str], data: Path) -> list[int]:
+    from alledge.journal.reading import JournalReader
+    from alledge.journal.store import JOURNAL_NAME
+    from alledge.report.naming import slide_meant
+
+    with JournalReader(data / JOURNAL_NAME) as reader:
+        return [slide_meant(reader, slide) for slide in slides]
 
 
 def _fields(slide: int, out: Path, data: Path) -> str:

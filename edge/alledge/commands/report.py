@@ -17,7 +17,7 @@ CardOption = Annotated[
 
 
 def report(
-    slide: Annotated[int, typer.Argument(help="Number of the slide.", min=1)],
+    slide: Annotated[str, typer.Argument(help="Name of the slide, or its number in the journal.")],
     out: Annotated[Path, typer.Option(help="The file to write: .pdf or .html.")],
     data: DataOption = DEFAULT_DATA,
     language: Annotated[str, typer.Option(help="en or de.")] = "en",
@@ -35,6 +35,7 @@ def report(
     from alledge.report.building import slide_report
     from alledge.report.evidence import find_evidence
     from alledge.report.making import make
+    from alledge.report.naming import slide_meant
     from alledge.strings import Strings
 
     form = out.suffix.lower().removeprefix(".")
@@ -42,13 +43,14 @@ def report(
         raise PathUnusable(f"{out} names no format of a report.", "Let it end in .pdf or .html.")
     strings = Strings.load(language)
     with JournalReader(data / JOURNAL_NAME) as reader:
+        number = slide_meant(reader, slide)
         evidence = find_evidence(reader, data, model or [data / "model.tflite"])
-        told = slide_report(reader, slide, evidence, target)
+        told = slide_report(reader, number, evidence, target)
     file = make(told, form, strings)
     write_whole(out, file)
     if noted_by:
-        _note(data / JOURNAL_NAME, slide, {form: file}, noted_by)
-    typer.echo(f"Slide {slide}, as of event {told.as_of.count} ({told.as_of.hash[:16]}) -> {out}")
+        _note(data / JOURNAL_NAME, number, {form: file}, noted_by)
+    typer.echo(f"Slide {number}, as of event {told.as_of.count} ({told.as_of.hash[:16]}) -> {out}")
     if told.signed is None:
         typer.echo(f"  Not signed off; cells that wait for a person: {told.n_open}.")
     typer.echo(f"  {RESEARCH_USE_ONLY}")

@@ -102,6 +102,15 @@ class JournalReader:
         )
         return tuple(self.slide(slide_id) for (slide_id,) in rows)
 
+    def has_slide(self, slide_id: int) -> bool:
+        """Whether there is a slide of that number."""
+        return slide_id < 2**63 and bool(self._rows("SELECT 1 FROM slides WHERE slide_id = ?", (slide_id,)))
+
+    def slides_named(self, identifier: str) -> tuple[int, ...]:
+        """Numbers of the slides of that name, oldest first."""
+        rows = self._rows("SELECT slide_id FROM slides WHERE identifier = ? ORDER BY slide_id", (identifier,))
+        return tuple(slide_id for (slide_id,) in rows)
+
     def slide(self, slide_id: int) -> SlideSummary:
         """One slide. Raises SlideUnusable when there is none of that number."""
         rows = self._rows(

@@ -29,9 +29,9 @@ def _picture(shown: ShownCell, label: str | None, words: Wording) -> CellPicture
     cell = shown.cell
     lines = []
     if cell.call is not None and label is None:
-        guess = words("cells.guess", label=words.label(cell.call.label),
-                      p=words.number(100 * cell.call.p.get(cell.call.label, 0.0), 0))  # fmt: skip
-        lines.append(guess)
+        likeliest = max(cell.call.p, key=cell.call.p.__getitem__, default=cell.call.label)
+        of_likeliest = words.number(100 * cell.call.p.get(likeliest, 0.0), 0)
+        lines += [words.label(likeliest), words("cells.sure", p=of_likeliest)]
     elif label is not None:
         sureness = cell.call.p.get(label, 0.0) if cell.call is not None else 0.0
         kind = "sure" if cell.opinion is None else "mark"

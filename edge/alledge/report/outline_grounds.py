@@ -29,7 +29,9 @@ def fields(report: SlideReport, words: Wording) -> list[Block]:
     ledger, strings = report.ledger, words.strings
     sentences = [words("fields.judged", judged=ledger.n_judged, n=ledger.n_fields)]
     if ledger.troubles:
-        told = words.listed(words("fields.trouble", code=code, n=n) for code, n in ledger.troubles.items())
+        told = words.listed(
+            words("fields.trouble", code=_trouble(code, words), n=n) for code, n in ledger.troubles.items()
+        )
         sentences.append(words("fields.troubles", told=told))
     blocks: list[Block] = [Heading(words("fields.title")), Paragraph(" ".join(sentences))]
     if ledger.refused:
@@ -42,6 +44,12 @@ def fields(report: SlideReport, words: Wording) -> list[Block]:
         blocks.append(Paragraph(words("fields.worst")))
         blocks.append(Fields(tuple(_field(shown, report.origin, words) for shown in report.worst_fields)))
     return blocks
+
+
+def _trouble(code: str, words: Wording) -> str:
+    """A trouble by its name in the reader's language; that of a field is its verdict."""
+    verdict = code.removeprefix("field-")
+    return words.strings.one_of("trouble" if verdict == code else "verdict", verdict)
 
 
 def _field(shown: ShownField, origin: Origin, words: Wording) -> FieldPicture:

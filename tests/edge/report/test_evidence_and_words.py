@@ -112,3 +112,11 @@ def test_a_slide_that_several_models_called_has_no_share_of_blasts(tmp_path: Pat
     told = html(replace(report, origin=both, card=None, told=None))
     assert "Several models called cells of this slide" in told
     assert "Share of blasts" not in told
+
+
+def test_a_report_names_troubles_and_waiting_cells_in_its_own_language(tmp_path: Path) -> None:
+    with a_journal(tmp_path) as journal:
+        report = report_of(journal, reviewed_slide(journal)[0])
+    german = make(report, "html", Strings.load("de")).decode()
+    assert "Kamera liefert alte Bilder (1 " in german
+    assert "camera-stale" not in german

@@ -1,5 +1,7 @@
 """One catalogue: each language says everything, with the same blanks."""
 
+import re
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -42,3 +44,18 @@ def test_a_label_without_translation_is_shown_as_it_is() -> None:
 def test_an_unknown_language_is_refused_by_name() -> None:
     with pytest.raises(LanguageUnknown, match="'xx'"):
         Strings.load("xx")
+
+
+def test_each_trouble_that_the_service_may_tell_has_a_name_and_a_next_step() -> None:
+    told = (Path(__file__).parents[3] / "docs" / "service.md").read_text(encoding="utf-8")
+    troubles = told.partition("## Troubles")[2].partition("##")[0]
+    codes = set(
+        re.findall(
+            r"`((?:camera|frame|images|classifier|journal|clock|config|storage|disk|slide)-[a-z-]+)`",
+            troubles,
+        )
+    )
+    assert len(codes) > 20
+    german = Strings.load("de")
+    assert {code for code in codes if german.one_of("trouble", code) == code} == set()
+    assert set(german.group("trouble")) == set(german.group("trouble-next"))

@@ -10,6 +10,9 @@ export function t(name, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, blank) => values[blank]);
 }
 
+/** Words of the service, which speaks English, in the reader's language; its own where there are none. */
+export const serviceWords = (group, code, own) => (language === "en" ? own : strings[`${group}.${code}`] ?? own);
+
 /** The string of a word that the software uses; the word itself where there is none. */
 export function oneOf(group, word) {
   return strings[`${group}.${word.toLowerCase().replaceAll(" ", "-")}`] ?? word;

@@ -1,6 +1,6 @@
 // The live page: the field as it comes, the verdict in words, the differential as it grows, and the buttons.
 import "./frame.js";
-import { ask, byId, decimal, element, isTyping, labelText, notice, oneOf, percent, shareWords, t, trying } from "./common.js";
+import { ask, byId, decimal, element, isTyping, labelText, notice, oneOf, percent, serviceWords, shareWords, t, trying } from "./common.js";
 import { drawField } from "./field.js";
 import { parts } from "./stream.js";
 
@@ -137,8 +137,8 @@ function showTroubles(troubles) {
   toldTroubles = key;
   byId("troubles").replaceChildren(...troubles.map((trouble) => {
     const field = trouble.code.startsWith("field-") ? trouble.code.slice(6) : null;
-    const what = field ? oneOf("verdict", field) : trouble.what;
-    return element("li", {}, element("strong", { text: what }), ` ${field ? oneOf("advice", field) : trouble.next}`);
+    const what = field ? oneOf("verdict", field) : serviceWords("trouble", trouble.code, trouble.what);
+    return element("li", {}, element("strong", { text: what }), ` ${field ? oneOf("advice", field) : serviceWords("trouble-next", trouble.code, trouble.next)}`);
   }));
 }
 
