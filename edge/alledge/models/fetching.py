@@ -81,9 +81,8 @@ class FolderFetcher(RepositoryFetcher):
         try:
             self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (OSError, ValueError) as error:
-            raise SourceUnusable(
-                f"{plain(folder)} is no folder to read ({plain(error)}).", _FOLDER
-            ) from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise SourceUnusable(f"{plain(folder)} is no folder to read ({plain(why)}).", _FOLDER) from error
 
     def __del__(self) -> None:
         if hasattr(self, "_handle"):

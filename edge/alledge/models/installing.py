@@ -17,6 +17,7 @@ from alledge.models import refusals as no
 from alledge.models import state as steps
 from alledge.models.examining import Prover, examine, hold_to_device, prove_apart
 from alledge.models.fetching import RepositoryFetcher
+from alledge.models.plain import plain
 from alledge.models.release import Release
 from alledge.models.state import Installed, State
 from alledge.models.store import Store, read_file
@@ -135,7 +136,7 @@ def choose(offers: Sequence[Offer], state: State, wish: Wish) -> Offer:
     if not found:
         asked = " ".join(part for part in (name, f"v{version}" if version else None) if part) or "at all"
         raise no.ModelUnknown(
-            f"The repository has no model {asked}.", f"It has {', '.join(names) or 'none'}."
+            f"The repository has no model {plain(asked)}.", f"It has {', '.join(names) or 'none'}."
         )
     return found[-1]
 

@@ -5,13 +5,15 @@
     probation.tend(monotonic_ns, ledger)                   # now and then; confirms it, or raises TrialFailed
     probation.stopped()                                    # the end that somebody asked for is no failure
 
-A service that is killed, hangs into its watchdog or loses its power never says `stopped`, so its start stays
-counted; at the start after `MAX_STARTS` of them the last good model serves. A device whose card is full or
+A service that is killed or hangs into its watchdog never says `stopped`, so its start stays counted; at the
+start after `MAX_STARTS` of them the last good model serves. One that ended with the machine is forgiven some
+times: who switches a microscope off at the wall says nothing about a model. A device whose card is full or
 read-only cannot count; it then serves what it served, since cells that are not counted help nobody.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -25,6 +27,7 @@ from alledge.service.ledger import DropReason, LedgerState
 INSTALLED: Final = "installed"
 """The value of the setting `model` that means the store, not a file."""
 
+BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 PROVEN_AFTER_S: Final = 600.0
 PROVEN_AFTER_FIELDS: Final = 10
 FAILED_AFTER_FIELDS: Final = 3
@@ -59,7 +62,8 @@ def begin_service(data: Path, setting: str) -> "Probation":
         return Probation(data, Path(setting), proven=True)
     store = Store(data)
     try:
-        state = store.change(steps.begin) if store.folder.is_dir() else steps.begin(State())
+        step = partial(steps.begin, boot=_boot())
+        state = store.change(step) if store.folder.is_dir() else steps.begin(State())
     except StorageFailed:
         state = store.load()
     try:
@@ -166,6 +170,14 @@ class Probation:
                 stopped(self.data)
             except StorageFailed:
                 return
+
+
+def _boot() -> str:
+    """What the kernel calls this boot of the machine; "" where it does not."""
+    try:
+        return BOOT_FILE.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _serving(state: State) -> Installed:

@@ -1,7 +1,8 @@
 """Which model serves, which was the last good one, how a new one is doing: values, and steps between them.
 
     install: serving' = new, on trial; good' = what served, when that had proven itself
-    begin:   one more start on trial; after `MAX_STARTS` without a confirmation the last good one serves again
+    begin:   one more start on trial; after `MAX_STARTS` without a confirmation the last good one serves;
+             one that ended with the machine itself is forgiven, since people switch microscopes off
     confirm: the trial is over; what serves has proven itself
     fall back: what serves is refused here from now on, the last good one serves
 
@@ -16,6 +17,9 @@ from alledge.models.refusals import NoEarlierModel, StoreEmpty
 
 MAX_STARTS: Final = 3
 """Starts of the service without a confirmation, after which a new model counts as failed."""
+
+MAX_FORGIVEN: Final = 6
+"""Of a model on trial, starts that ended with the machine; one that takes the machine down has no more."""
 
 MAX_FAILED: Final = 32  # remembered; older ones are forgotten
 
@@ -41,7 +45,8 @@ class State:
     serving: what the next start of the service takes. good: the last one that had proven itself. starts: of
     the service since `serving` was installed, None when it is not on trial. pinned: (name, version) that the
     device is held to. failed: SHA-256 of models that failed here. fell_back: why, where the last thing that
-    happened is that a model failed.
+    happened is that a model failed. boot: of the machine, in which the last start was counted, "" where it
+    ended as somebody asked. forgiven: starts on trial that ended with the machine.
     """
 
     serving: Installed | None = None
@@ -50,6 +55,8 @@ class State:
     pinned: tuple[str, int] | None = None
     failed: tuple[str, ...] = ()
     fell_back: str = ""
+    boot: str = ""
+    forgiven: int = 0
 
     @property
     def on_trial(self) -> bool:
@@ -66,31 +73,35 @@ def switch(state: State, new: Installed) -> State:
     """`new` serves, on trial. A model that was itself on trial is no good one to go back to."""
     good = state.good if state.on_trial else state.serving
     failed = tuple(sha256 for sha256 in state.failed if sha256 != new.sha256)
-    return replace(state, serving=new, good=good, starts=0, failed=failed, fell_back="")
+    return replace(state, serving=new, good=good, starts=0, failed=failed, fell_back="", boot="", forgiven=0)
 
 
-def begin(state: State) -> State:
+def begin(state: State, boot: str = "") -> State:
     """The service starts. Raises StoreEmpty when nothing was ever installed.
 
-    A first model has no other to go back to, so it stays on trial however often it starts.
+    boot: identifier of the machine's boot, "" where there is none. A first model has no other to go back to,
+    so it stays on trial however often it starts.
     """
     if state.serving is None:
         raise StoreEmpty("No model is installed.", "Install one: `alledge model install SOURCE`.")
     if state.starts is None:
         return state
-    if state.starts >= MAX_STARTS and state.good is not None:
-        return fall_back(state, f"the service started {state.starts} times with it and never ran for long")
-    return replace(state, starts=state.starts + 1)
+    starts, forgiven = state.starts, state.forgiven
+    if starts and state.boot not in ("", boot) and boot and forgiven < MAX_FORGIVEN:
+        starts, forgiven = starts - 1, forgiven + 1
+    if starts >= MAX_STARTS and state.good is not None:
+        return fall_back(state, f"the service started {starts} times with it and never ran for long")
+    return replace(state, starts=starts + 1, boot=boot, forgiven=forgiven)
 
 
 def confirm(state: State) -> State:
     """What serves has proven itself."""
-    return replace(state, starts=None, fell_back="")
+    return replace(state, starts=None, fell_back="", boot="", forgiven=0)
 
 
 def stopped(state: State) -> State:
     """The service was asked to stop: that start is no failure."""
-    return state if not state.starts else replace(state, starts=state.starts - 1)
+    return state if not state.starts else replace(state, starts=state.starts - 1, boot="")
 
 
 def fall_back(state: State, why: str) -> State:

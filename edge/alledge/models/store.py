@@ -190,8 +190,10 @@ def parse_state(data: bytes) -> State:
             pinned=_maybe(_pinned, fields["pinned"]),
             failed=tuple(_text(sha256) for sha256 in fields["failed"]),
             fell_back=_text(fields["fell_back"]),
+            boot=_text(fields.get("boot", "")),  # states of before had neither
+            forgiven=_number(fields.get("forgiven", 0)),
         )
-    except (KeyError, TypeError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("it is no state of this store") from error
 
 

@@ -1,6 +1,7 @@
 """The first minutes of a new model decide: it proves itself, or the last good one serves again by itself."""
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from datetime import datetime, timezone, tzinfo
@@ -22,8 +23,8 @@ from alledge.models.serving import (
     begin_service,
     current,
 )
-from alledge.models.state import MAX_STARTS, Installed, State
-from alledge.models.store import format_state, parse_state
+from alledge.models.state import MAX_FORGIVEN, MAX_STARTS, Installed, State
+from alledge.models.store import _digest, format_state, parse_state
 from alledge.models.trust import read_root, trust_root
 from alledge.service.ledger import DropReason, LedgerState
 from tests.edge.models.conftest import Scene
@@ -56,6 +57,50 @@ def test_a_service_that_dies_early_each_time_gets_the_last_good_model(tried: Dev
     assert probation.path.read_bytes() == model_bytes(1)
     assert probation.proven
     assert "3 times" in tried.store.load().fell_back
+
+
+def booted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int) -> None:
+    """The machine starts anew."""
+    file = tmp_path / "boot_id"
+    file.write_text(f"boot-{number}\n")
+    monkeypatch.setattr(serving, "BOOT_FILE", file)
+
+
+def test_a_microscope_that_is_switched_off_at_the_wall_demotes_no_model(
+    tried: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(MAX_STARTS + MAX_FORGIVEN):
+        booted(monkeypatch, tmp_path, number)
+        assert start(tried).path.read_bytes() == model_bytes(2)
+
+
+def test_a_model_that_takes_the_machine_down_each_time_makes_room_in_the_end(
+    tried: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(MAX_STARTS + MAX_FORGIVEN + 1):
+        booted(monkeypatch, tmp_path, number)
+        last = start(tried)
+    assert last.path.read_bytes() == model_bytes(1)
+
+
+def test_crashes_are_not_forgiven_for_a_reboot_after_a_stop_that_was_asked_for(
+    tried: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booted(monkeypatch, tmp_path, 0)
+    for _ in range(MAX_STARTS - 1):
+        start(tried)
+    for number in range(5):
+        start(tried).stopped()
+        booted(monkeypatch, tmp_path, number + 1)
+    start(tried)
+    assert start(tried).path.read_bytes() == model_bytes(1)
+
+
+def test_a_state_of_before_that_knows_no_boots_is_read(tried: Device) -> None:
+    told = json.loads((tried.store.folder / "state.json").read_bytes())["state"]
+    del told["boot"], told["forgiven"]
+    body = json.dumps({"state": told, "sha256": _digest(json.dumps(told, sort_keys=True))})
+    assert parse_state(body.encode()) == tried.store.load()
 
 
 def test_stops_that_were_asked_for_are_no_failures(tried: Device) -> None:
