@@ -42,6 +42,7 @@ class Container:
 
     base: Path
     folder: Path
+    disk_mib: int = DISK_MIB
     _leader: int = 0
     _nspawn: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -50,12 +51,17 @@ class Container:
         """Its root, as seen from here."""
         return self.folder / "tree"
 
+    @property
+    def leader(self) -> int:
+        """The first of its processes, as seen from here."""
+        return self._leader
+
     def build(self) -> None:
         disk, layer = self.folder / "disk.img", self.folder / "disk"
         self.tree.mkdir(parents=True)
         layer.mkdir()
         with disk.open("wb") as file:
-            file.truncate(DISK_MIB << 20)
+            file.truncate(self.disk_mib << 20)
         on_host("mkfs.ext4", "-q", "-m", 0, disk)
         on_host("mount", "-o", "loop", disk, layer)
         for name in ("upper", "work"):

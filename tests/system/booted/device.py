@@ -29,6 +29,7 @@ class Device:
     """A machine with the service on it."""
 
     machine: Container
+    program: str = PROGRAM
 
     def unit(self, name: str = "alledge") -> Unit:
         shown = self.machine.run(
@@ -90,7 +91,7 @@ class Device:
     def verify(self, *arguments: str) -> dict[str, Any]:
         """The journal's own word; fails where it does not verify."""
         done = self.machine.run(
-            "runuser", "-u", "allscope", "--", PROGRAM, "verify-log", "--json", *arguments
+            "runuser", "-u", "allscope", "--", self.program, "verify-log", "--json", *arguments
         ).must_succeed()
         told = json.loads(done.out)
         assert isinstance(told, dict)
