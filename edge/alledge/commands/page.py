@@ -29,13 +29,21 @@ def page(
     shows_keys: Annotated[
         bool, typer.Option("--show-keys", help="Show the ways in over the network, and do no more.")
     ] = False,
+    openapi: Annotated[
+        Path | None, typer.Option(help="Write the description of every address there, and do no more.")
+    ] = None,
 ) -> None:
     """Serves the page: live view, review, sign-off and report, in any browser."""
+    from alledge.durable import write_whole
+    from alledge.page.app import described
     from alledge.page.server import run_page, show_keys
     from alledge.page.settings import PageSettings
     from alledge.service.config import read_config
     from alledge.strings import Strings
 
+    if openapi is not None:
+        write_whole(openapi, described().encode())
+        return
     Strings.load(language)
     service, _ = read_config(config, data)
     default_runtime = Path(service.runtime) if data == DEFAULT_DATA else data

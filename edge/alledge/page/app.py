@@ -1,7 +1,9 @@
 """The application: everything put together, and our errors in HTTP's words."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -21,12 +23,13 @@ from alledge.errors import (
 )
 from alledge.page import api_reports, api_review, api_service, api_sessions, api_slides, views
 from alledge.page.gate import Gate, Refusal, names_of
-from alledge.page.keys import Keys
+from alledge.page.keys import Keys, fresh_keys
 from alledge.page.live import LiveHub, Viewfinder
 from alledge.page.sessions import Sessions
 from alledge.page.settings import PageSettings
 from alledge.page.workroom import Workroom
 from alledge.review import ReviewConflict, SignOffRefused, SlideSigned
+from alledge.service.live_view import LiveViewReader
 
 _STATUS: Final[dict[type[AllscopeError], int]] = {
     ReviewConflict: 409,
@@ -75,6 +78,14 @@ def create_app(settings: PageSettings, keys: Keys, finder: Viewfinder) -> FastAP
     names = names_of(settings.host, settings.port, is_loopback=settings.is_loopback)
     app.add_middleware(Gate, sessions=sessions, names=names)
     return app
+
+
+def described() -> str:
+    """What /openapi.json tells, as text with a line end; the version is the device's to tell."""
+    settings = PageSettings(data=Path(), runtime=Path())
+    app = create_app(settings, fresh_keys(), LiveViewReader(Path("live-view")))
+    app.version = "as installed"
+    return json.dumps(app.openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _translate_errors(app: FastAPI) -> None:
