@@ -316,6 +316,13 @@ def test_from_the_ceremony_to_a_device_that_goes_back(tmp_path: Path) -> None:
         run("model", "install", repo, "--version", 2, "--data", data, app=edge_app)
 
 
+def test_private_keys_are_not_laid_where_they_would_be_copied_to_the_web(tmp_path: Path) -> None:
+    words = ["publish-init", "--repo", str(tmp_path / "repo"), "--keys", str(tmp_path / "repo" / "keys")]
+    result = CliRunner().invoke(convert_app, words, env={"ALLSCOPE_KEY_PASSPHRASE": WORD})
+    assert result.exit_code == 2
+    assert not (tmp_path / "repo").exists()
+
+
 def test_only_online_keys_can_be_without_a_passphrase(tmp_path: Path) -> None:
     run("publish-init", "--repo", tmp_path / "repo", "--keys", tmp_path / "keys", "--no-passphrase")
     for path in (tmp_path / "keys").rglob("*.pem"):

@@ -45,6 +45,10 @@ def publish_init(
     """Makes keys and an empty repository; tells which file devices are to trust."""
     from allconvert.publishing.publish import check_as_device, fingerprint
 
+    if keys.resolve().is_relative_to(repo.resolve()):
+        raise typer.BadParameter(
+            "the repository is copied whole, keys must lie elsewhere", param_hint="--keys"
+        )
     if threshold > holders:
         raise typer.BadParameter("more must sign than there are", param_hint="--threshold")
     repository = _repository(repo, [keys], no_passphrase, timestamp_days)
@@ -143,6 +147,10 @@ def publish_rotate(
 
     if role not in ROLES:
         raise typer.BadParameter(f"one of {', '.join(ROLES)}", param_hint="ROLE")
+    if keys[0].resolve().is_relative_to(repo.resolve()):
+        raise typer.BadParameter(
+            "the repository is copied whole, keys must lie elsewhere", param_hint="--keys"
+        )
     version = _repository(repo, keys, no_passphrase).rotate(role, drop, keys[0])
     check_as_device(repo)
     typer.echo(f"root v{version}: {role} has a new key in {keys[0]}; destroy the old one")

@@ -5,19 +5,25 @@ an agent on the same machine asks here. A file that nobody renewed is not served
 not look like one that stands still.
 """
 
+import socket
+import threading
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 from alledge.errors import InputError
 
 HOST: Final = "127.0.0.1"
+SEATS: Final = 16
 STALE_AFTER_S: Final = 60.0
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _NAMES: Final = ("127.0.0.1", "localhost")
 _PATIENCE_S: Final = 5.0
+
+
+Request: TypeAlias = "socket.socket | tuple[bytes, socket.socket]"
 
 
 class MetricsPortUnusable(InputError):
@@ -41,8 +47,28 @@ def metrics_server(file: Path, port: int) -> ThreadingHTTPServer:
 
 
 class _Server(ThreadingHTTPServer):
+    """Answers so many at once and hangs up on others: a thread each for whoever knocks would fill memory."""
+
     daemon_threads = True
     allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._seats = threading.BoundedSemaphore(SEATS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Request, client_address: object) -> None:
+        """Answer in a thread where a seat is free."""
+        if self._seats.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Request, client_address: object) -> None:
+        """Answer, and free the seat."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._seats.release()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -67,7 +67,7 @@ def read_publish_settings(file: Path) -> PublishSettings:
         told = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigUnusable(f"{file} cannot be read ({error.strerror}).", _NEXT_STEP) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigUnusable(f"{file} is no TOML ({error}).", _NEXT_STEP) from error
     types = {field.name: type(field.default) for field in fields(PublishSettings)}
     for key, value in told.items():

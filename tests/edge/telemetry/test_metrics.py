@@ -1,7 +1,9 @@
 """What Prometheus reads is whole, adds up, and says nothing that is not known."""
 
+import os
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from alledge.faults.table import SIMULATED_FAULTS, Fault
 from alledge.faults.world import FaultPlan, World
 from alledge.service.config import parse_config
 from alledge.service.ledger import DropReason
-from alledge.telemetry.endpoint import STALE_AFTER_S, metrics_server
+from alledge.telemetry.endpoint import SEATS, STALE_AFTER_S, metrics_server
 from alledge.telemetry.names import METRICS_FILE
 from alledge.telemetry.reporting import MetricsReporter, journal_bytes, n_unsent
 from tests.edge.service.tiny_service import scenery
@@ -183,9 +185,6 @@ def test_the_file_is_served_as_it_is(served: tuple[str, Path]) -> None:
 
 
 def test_a_file_that_nobody_renews_is_not_served(served: tuple[str, Path]) -> None:
-    import os
-    import time
-
     address, file = served
     assert status_of(f"{address}/metrics") == 503
     file.write_text("allscope_paused 0.0\n")
@@ -202,3 +201,16 @@ def test_only_this_machine_is_answered_and_only_under_its_own_name(served: tuple
     port = int(address.rsplit(":", 1)[1])
     with socket.socket() as other:
         other.bind(("127.0.0.2", port))  # free: nothing listens at all addresses
+
+
+def test_who_knocks_a_hundred_times_gets_no_hundred_threads(served: tuple[str, Path]) -> None:
+    port = int(served[0].rsplit(":", 1)[1])
+    before = threading.active_count()
+    knocking = [socket.create_connection(("127.0.0.1", port), 2) for _ in range(100)]
+    time.sleep(0.3)
+    assert threading.active_count() - before <= SEATS
+    for each in knocking:
+        each.close()
+    served[1].write_text("allscope_paused 0.0\n")
+    time.sleep(0.5)  # until the seats are free again
+    assert status_of(f"{served[0]}/metrics") == 200
