@@ -162,6 +162,19 @@ def test_a_worker_that_is_another_machine_gets_no_image(
     assert not list(site.glob(f"{odd}.jsonl*"))
 
 
+def test_a_worker_or_scheduler_without_allscope_is_told_as_such(site: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.py"
+    bare.write_text("import sys\nsys.modules['alledge'] = None\n")
+    with dask_cluster(tmp_path / "cluster") as cluster:
+        cluster.start_worker("--no-nanny", "--preload", str(bare))
+        done = run_command("alledge", *command("bare.jsonl", "--cluster", cluster.file), cwd=site)
+    assert "does not have the allscope" in done.must_refuse("worker-differs").err
+    with dask_cluster(tmp_path / "another", None, "--preload", str(bare)) as cluster:
+        cluster.start_worker("--no-nanny")
+        done = run_command("alledge", *command("bare.jsonl", "--cluster", cluster.file), cwd=site)
+    assert "does not have the allscope" in done.must_refuse("worker-differs").err
+
+
 def test_an_image_that_takes_the_worker_with_it_is_told_and_the_others_have_their_field(
     tmp_path: Path,
 ) -> None:

@@ -35,6 +35,7 @@ RESUME: Final = "When it is there again, go on with --resume."
 _START: Final = "Start one with `dask scheduler`, and give its address or its --scheduler-file."
 _ADDRESS: Final = re.compile(r"((tcp|tls|ucx|ws|wss)://)?[^/]+:\d+/?")
 _IN_FILE: Final = re.compile(r'"address":\s*"([^"]*)"')
+_NOT_THERE: Final = ("ModuleNotFoundError", "ImportError", "AttributeError")
 _CLOSE_S: Final = 5.0
 _MOMENT_S: Final = 0.2
 _AGAIN_S: Final = 1.0
@@ -92,7 +93,7 @@ class DaskClient:
             answers = self._client.run(question, on_error="return")
         for address, answer in answers.items():
             if isinstance(answer, Exception) and not isinstance(answer, OSError):
-                raise _unable(address, answer)
+                raise _unable(f"Worker {address}", answer)
         return [answer for answer in answers.values() if not isinstance(answer, Exception)]
 
     def submit(self, index: int, name: str, look: Callable[[bytes, bytes], bytes], *told: bytes) -> None:
@@ -148,7 +149,7 @@ def _answer_of(future: "Future[bytes]", result: bytes | BaseException) -> bytes 
         raise OSError("it dropped our images")
     if isinstance(result, KilledWorker):
         return Lost(result.allowed_failures + 1)
-    raise _unable("of the cluster", result)
+    raise _unable("The cluster", result)
 
 
 def _security(address: str) -> Security:
@@ -173,19 +174,17 @@ def _address(scheduler: str) -> str:
     return address
 
 
-def _unable(worker: str, error: BaseException | None) -> WorkerDiffers | WorkersFailed:
+def _unable(worker: str, error: BaseException) -> WorkerDiffers | WorkersFailed:
     """Our program did not run there at all: mostly because it is not there."""
-    causes: list[BaseException] = []
-    while error is not None:
-        causes.append(error)
+    while error.__cause__ is not None:
         error = error.__cause__
-    why = _in_words(causes[-1])
-    if any(isinstance(cause, ImportError | AttributeError) for cause in causes):
+    why = _in_words(error)
+    if any(name in why for name in _NOT_THERE):  # Dask may tell an error by its name only
         return WorkerDiffers(
-            f"Worker {worker} does not have the allscope of this machine ({why}).",
+            f"{worker} does not have the allscope of this machine ({why}).",
             "Install the same on the scheduler and on every worker, and go on with --resume.",
         )
-    return WorkersFailed(f"Worker {worker} failed ({why}).", "Look at its log, and go on with --resume.")
+    return WorkersFailed(f"{worker} failed ({why}).", "Look at its log, and go on with --resume.")
 
 
 def _in_words(error: BaseException) -> str:

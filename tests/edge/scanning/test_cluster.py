@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from alledge.errors import AllscopeError
 from alledge.scanning import cluster
 from alledge.scanning.cluster import Cluster, ClusterWorkers, confirmed
 from alledge.scanning.crew import in_order
-from alledge.scanning.refusals import ArchiveUnseen, ClusterEmpty, ClusterExtraMissing, WorkerDiffers
+from alledge.scanning.refusals import (
+    ArchiveUnseen,
+    ClusterEmpty,
+    ClusterExtraMissing,
+    WorkerDiffers,
+    told_error,
+)
 from alledge.scanning.settings import software_here
 from alledge.scanning.work import Answer, Task, error_answer, stat_identity
-from alledge.scanning.worker import look_at
+from alledge.scanning.worker import STOP, look_at
 from tests.edge.scanning.archive import make_archive, settings
 
 N = 30
@@ -32,6 +39,7 @@ class FakeDask:
         self._threads = list(threads)
         self.waiting: list[tuple[int, Task]] = []
         self.lost: set[int] = set()
+        self.refuses: AllscopeError | None = None
         self.software = software_here(with_runtime=False)
         self.most = 0
 
@@ -57,6 +65,9 @@ class FakeDask:
 
         for _ in range(min(3, len(self.waiting))):
             index, task = self.waiting.pop()
+            if self.refuses is not None:
+                yield index, STOP + told_error(self.refuses)
+                continue
             yield index, Lost(4) if index in self.lost else look_at(task, settings(), None).to_line()
 
 
@@ -129,6 +140,17 @@ def test_other_software_is_refused_by_name_before_the_first_image(
     with pytest.raises(WorkerDiffers, match=r"node7: .*version of numpy: 1\.2\.3"), crew(archive):
         pass
     assert fake.most == 0
+
+
+def test_a_worker_that_joins_later_and_differs_ends_the_scan_by_name(
+    archive: list[Task], fake: FakeDask
+) -> None:
+    with crew(archive) as workers:
+        answers = in_order(workers, archive)
+        next(answers)
+        fake.refuses = WorkerDiffers("Worker node9: it differs in processor.", "Look at it.")
+        with pytest.raises(WorkerDiffers, match="node9"):
+            list(answers)
 
 
 def test_an_answer_for_the_file_that_lies_here_counts(archive: list[Task]) -> None:
