@@ -403,7 +403,14 @@ def a_model_taken_off(repo: Path) -> None:
     edit_public(repo / "metadata" / "2.targets.json", lambda signed: signed.update(targets={}))
 
 
+def another_first_root(repo: Path) -> None:
+    """Which people would carry to new devices."""
+    opened(repo.parent / "other", repo.parent / "theirs", word=None).create(repo.parent / "theirs")
+    shutil.copy(repo.parent / "other" / "metadata" / "1.root.json", repo / "metadata")
+
+
 SLIPPED_IN = (
+    another_first_root,
     a_model_of_ones_own,
     a_model_taken_off,
     a_threshold_of_one,

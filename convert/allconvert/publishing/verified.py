@@ -91,7 +91,7 @@ def read_state(metadata: Path, trusted: bytes) -> PublicState:
 
 def require_repository(folder: Path) -> None:
     """Raise RepositoryUnusable where a folder is no repository."""
-    if not (folder / "metadata" / ROOT_COPY).is_file():
+    if not (folder / "metadata" / ROOT_COPY).is_file() or not (folder / "targets").is_dir():
         raise RepositoryUnusable(
             f"{folder} is no repository.", "Make one: `allconvert publish-init --repo DIR --keys DIR`."
         )
@@ -102,7 +102,8 @@ def read_metadata(path: Path, kind: type[S]) -> Metadata[S]:
     try:
         metadata = Metadata[S].from_bytes(read_file(path, LONGEST))
     except (OSError, StorageError, DeserializationError) as error:
-        raise RepositoryUnusable(f"{path} cannot be used ({plain(error)}).", RESTORE) from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise RepositoryUnusable(f"{plain(path, 300)} cannot be used ({plain(why)}).", RESTORE) from error
     if not isinstance(metadata.signed, kind):
         raise RepositoryUnusable(f"{path.name} is of another role.", RESTORE)
     return metadata
@@ -120,6 +121,8 @@ def holds(signed_by: Root, role: str, metadata: Metadata[S]) -> bool:
 def _roots(metadata: Path, trusted: bytes) -> list[Metadata[Root]]:
     require_repository(metadata.parent)
     check_root(trusted)
+    # Nothing hangs on this copy, but people carry it to devices.
+    _require(read_file(metadata / ROOT_COPY, MAX_ROOT_BYTES) == trusted, ROOT_COPY)
     roots = [Metadata[Root].from_bytes(trusted)]
     while (path := metadata / f"{roots[-1].signed.version + 1}.root.json").exists():
         later = read_metadata(path, Root)
