@@ -131,6 +131,23 @@ def test_a_slide_is_watched_reviewed_signed_and_reported(
     assert verify_journal(bench.data / JOURNAL_NAME).broken is None
 
 
+def test_a_page_before_the_first_slide_says_so_and_what_to_start(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    port, page = free_port(), context.new_page()  # one on which a refusal, told by the console too, is right
+    with running(BIN / "alledge", "page", "--data", tmp_path, "--port", port):
+        wait_for_port(port)
+        page.goto(f"http://127.0.0.1:{port}")
+        page.get_by_label("Name").fill("A name that is as long as names can be, " * 2)
+        page.get_by_role("button", name="Enter").click()
+        expect(page.locator("#troubles")).to_contain_text("Start `alledge run`")
+        expect(page.get_by_role("button", name="End slide")).to_be_disabled()
+        page.set_viewport_size({"width": 390, "height": 780})
+        assert page.evaluate_handle("document.documentElement.scrollWidth").json_value() <= 390
+        page.get_by_role("link", name="Slides").click()
+        expect(page.get_by_text("No slide was counted yet.")).to_be_visible()
+
+
 def enter(page: Page, bench: Bench) -> None:
     page.goto(bench.address)
     picture(page, "enter")

@@ -98,6 +98,7 @@ function showStatus(told) {
 
 function showSlide(slide) {
   set("slide-name", slide.identifier);
+  byId("slide-name").title = slide.identifier;
   const called = slide.cells - slide.review;
   const [share, words] = shareWords(slide.positive_share);
   set("share", share);

@@ -23,6 +23,7 @@ function row(slide) {
 
 async function load() {
   const told = await trying(() => ask("GET", before === null ? "/api/slides" : `/api/slides?before=${before}`));
+  byId("none").hidden = Boolean(told) || byId("slides").childElementCount > 0; // the reason goes with its notice
   if (!told) return;
   byId("slides").append(...told.slides.map(row));
   before = told.before;
