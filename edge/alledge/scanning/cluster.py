@@ -20,7 +20,7 @@ from typing import Final, Self
 from alledge.durable import write_whole
 from alledge.errors import ImageUnreadable, PathUnusable
 from alledge.images import read_image_file
-from alledge.scanning.cluster_worker import look_at_image, software_of_worker
+from alledge.scanning.cluster_worker import look_at_images, software_of_worker
 from alledge.scanning.crew import in_order
 from alledge.scanning.order import MARK, Known, Order, require_same_software
 from alledge.scanning.pool import Workers
@@ -31,6 +31,7 @@ from alledge.scanning.worker import STOP
 
 WAIT_S: Final = 600.0
 _AHEAD: Final = 4  # as of local workers: images begun before the oldest is done, for each thread
+_THREADS_A_BUNCH: Final = 16
 _LOOK_EVERY_S: Final = 1.0
 _POLL_S: Final = 0.01
 _TRIED_FOR_CELLS: Final = 8
@@ -62,7 +63,8 @@ class ClusterWorkers:
         self._say = say
         self._run = secrets.token_hex(8)
         self._order = b""
-        self._under_way: dict[int, Task] = {}
+        self._under_way: dict[int, Sequence[Task]] = {}
+        self._n_given = 0
         self._n_threads = 0
         self._looked_s = -_LOOK_EVERY_S
         self._alone_since_s: float | None = None
@@ -89,27 +91,55 @@ class ClusterWorkers:
     @property
     def room(self) -> int:
         """Images that may be begun before the oldest is done: follows workers that come and go."""
-        return _AHEAD * self._n_threads
+        return _AHEAD * self._n_threads * self._bunch
+
+    @property
+    def _bunch(self) -> int:
+        """Images that are given at once: one scheduler hands out a few hundred bunches a second, no more."""
+        return max(1, self._n_threads // _THREADS_A_BUNCH)
 
     def hand_out(self, tasks: Sequence[Task]) -> int:
-        """All of them: the scheduler knows who is idle."""
-        for task in tasks:
-            self._under_way[task.index] = task
-            name = f"alledge-scan-{self._run}-{task.index}"
-            self._dask.submit(task.index, name, look_at_image, self._order, task.to_line())
-        return len(tasks)
+        """All that fill a bunch, or end the scan: the scheduler knows who is idle."""
+        n_given, size = 0, self._bunch
+        is_end = bool(tasks) and tasks[-1].index == self._tasks[-1].index
+        while n_given < len(tasks):
+            bunch = tasks[n_given : n_given + size]
+            if len(bunch) < size and self._under_way and not is_end:
+                break
+            self._give(bunch)
+            n_given += len(bunch)
+        return n_given
 
     def collect(self) -> Iterator[Answer]:
         """Answers that have come; a moment's wait when there are none."""
         self._look_around()
-        for index, line in self._dask.answers():
-            task = self._under_way.pop(index)
-            if not isinstance(line, bytes):
-                yield _lost(task, line.n_times)
-            elif line.startswith(STOP):
-                raise same_error(line[len(STOP) :])
+        for number, told in self._dask.answers():
+            bunch = self._under_way.pop(number)
+            if not isinstance(told, bytes):
+                yield from self._lost(bunch, told.n_times)
+            elif told.startswith(STOP):
+                raise same_error(told[len(STOP) :])
             else:
-                yield confirmed(task, Answer.from_line(line))
+                for task, line in zip(bunch, told.splitlines(), strict=True):
+                    yield confirmed(task, Answer.from_line(line))
+
+    def _give(self, bunch: Sequence[Task]) -> None:
+        number = self._n_given
+        self._n_given += 1
+        self._under_way[number] = bunch
+        lines = b"".join(task.to_line() for task in bunch)
+        name = f"alledge-scan-{self._run}-{number}"
+        self._dask.submit(number, name, look_at_images, self._order, lines)
+
+    def _lost(self, bunch: Sequence[Task], n_times: int) -> Iterator[Answer]:
+        """Workers were lost over and over: the image is told, once it is known which one it is."""
+        if len(bunch) > 1:
+            for task in bunch:
+                self._give([task])
+            return
+        [task] = bunch
+        message = f"{task.path}: the workers of the cluster that had it were lost {n_times} times."
+        yield error_answer(task, stat_identity(Path(task.path)), "worker-died", message)
 
     def _look_around(self) -> None:
         """How many workers there are, now and then; raises ClusterEmpty when there were none for too long."""
@@ -184,11 +214,6 @@ def _unseen(path: Path) -> ArchiveUnseen:
         f"A worker of the cluster sees no {path}, or another file than this machine does.",
         "Mount the archive at the same path on every worker, and go on with --resume.",
     )
-
-
-def _lost(task: Task, n_times: int) -> Answer:
-    message = f"{task.path}: the workers of the cluster that had it were lost {n_times} times."
-    return error_answer(task, stat_identity(Path(task.path)), "worker-died", message)
 
 
 def _mark(pictures: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a worker of a cluster does with an image: it has it looked at by a process such as a local scan has.
+"""What a worker of a cluster does with images: it has them looked at by a process such as a local scan has.
 
 The cluster's own process looks at nothing. So an image that crashes a library, eats the memory or hangs takes
 one process of ours with it, known by name, and neither the cluster's worker nor images of others; a thread
@@ -25,10 +25,10 @@ from alledge.scanning.worker import STOP
 IDLE_S: Final = 60.0
 
 
-def look_at_image(order: bytes, task: bytes) -> bytes:
-    """The answer for one image as a line; or `STOP` and an error, when this worker must not answer."""
+def look_at_images(order: bytes, tasks: bytes) -> bytes:
+    """Tasks to answers, a line each; or `STOP` and an error, when this worker must not answer."""
     try:
-        return _looked_at(order, Task.from_line(task)).to_line()
+        return b"".join(_looked_at(order, Task.from_line(task)).to_line() for task in tasks.splitlines())
     except AllscopeError as error:
         return STOP + told_error(_named(error))
     except OSError as error:

@@ -96,14 +96,14 @@ class DaskClient:
                 raise _unable(f"Worker {address}", answer)
         return [answer for answer in answers.values() if not isinstance(answer, Exception)]
 
-    def submit(self, index: int, name: str, look: Callable[[bytes, bytes], bytes], *told: bytes) -> None:
-        """Has an image looked at by any worker.
+    def submit(self, number: int, name: str, look: Callable[[bytes, bytes], bytes], *told: bytes) -> None:
+        """Has images looked at by any worker.
 
-        index: comes back with the answer. name: of no other image of anybody.
+        number: comes back with the answers. name: of nothing else of anybody.
         """
         with self._translated():
             future = self._client.submit(look, *told, key=name, pure=False)
-            self._loop.add_callback(self._fetch, index, future)
+            self._loop.add_callback(self._fetch, number, future)
 
     def answers(self) -> Iterator[tuple[int, bytes | Lost]]:
         """Those that have come since, each once; waits a moment for the first.
@@ -111,20 +111,20 @@ class DaskClient:
         Raises WorkerDiffers when a worker cannot run our program, WorkersFailed when that fails.
         """
         with self._translated():
-            for index, future, result in self._came_since():
+            for number, future, result in self._came_since():
                 if isinstance(result, OSError) and future.status != "error":  # between here and the answer
-                    self._loop.add_callback(self._fetch, index, future, _AGAIN_S)
+                    self._loop.add_callback(self._fetch, number, future, _AGAIN_S)
                 else:
-                    yield index, _answer_of(future, result)
+                    yield number, _answer_of(future, result)
 
-    async def _fetch(self, index: int, future: "Future[bytes]", after_s: float = 0.0) -> None:
+    async def _fetch(self, number: int, future: "Future[bytes]", after_s: float = 0.0) -> None:
         """Runs in Dask's own thread, and tells the one that waits whatever it comes to."""
         try:
             await asyncio.sleep(after_s)
             result = await self._client.gather(future, asynchronous=True)
         except (Exception, CancelledError) as error:  # noqa: BLE001 - told to the thread that waits
             result = error
-        self._came.put((index, future, result))
+        self._came.put((number, future, result))
 
     def _came_since(self) -> Iterator[tuple[int, "Future[bytes]", bytes | BaseException]]:
         if self._client.status != "running":

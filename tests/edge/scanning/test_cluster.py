@@ -37,7 +37,8 @@ class FakeDask:
 
     def __init__(self, threads: Sequence[int]) -> None:
         self._threads = list(threads)
-        self.waiting: list[tuple[int, Task]] = []
+        self.waiting: list[tuple[int, list[Task]]] = []
+        self.bunches: list[int] = []
         self.lost: set[int] = set()
         self.refuses: AllscopeError | None = None
         self.software = software_here(with_runtime=False)
@@ -55,20 +56,23 @@ class FakeDask:
     def ask_each(self, question: Callable[[], dict[str, str]]) -> list[dict[str, str]]:
         return [self.software | {"worker": "node7"}]
 
-    def submit(self, index: int, name: str, look: object, order: bytes, task: bytes) -> None:
-        assert str(index) in name
-        self.waiting.append((index, Task.from_line(task)))
-        self.most = max(self.most, len(self.waiting))
+    def submit(self, number: int, name: str, look: object, order: bytes, tasks: bytes) -> None:
+        assert number not in [other for other, _ in self.waiting]
+        self.waiting.append((number, [Task.from_line(task) for task in tasks.splitlines()]))
+        self.bunches.append(len(self.waiting[-1][1]))
+        self.most = max(self.most, sum(len(tasks) for _, tasks in self.waiting))
 
     def answers(self) -> Iterator[tuple[int, object]]:
         from alledge.scanning.dask_client import Lost
 
         for _ in range(min(3, len(self.waiting))):
-            index, task = self.waiting.pop()
+            number, tasks = self.waiting.pop()
             if self.refuses is not None:
-                yield index, STOP + told_error(self.refuses)
-                continue
-            yield index, Lost(4) if index in self.lost else look_at(task, settings(), None).to_line()
+                yield number, STOP + told_error(self.refuses)
+            elif self.lost & {task.index for task in tasks}:
+                yield number, Lost(4)
+            else:
+                yield number, b"".join(look_at(task, settings(), None).to_line() for task in tasks)
 
 
 @pytest.fixture
@@ -120,6 +124,23 @@ def test_an_image_of_which_the_workers_are_lost_is_an_error_of_its_own(
     assert [answer.index for answer in answers if answer.error] == [5]
     assert answers[5].error == "worker-died"
     assert "lost 4 times" in answers[5].message
+
+
+def test_many_threads_are_given_several_images_at_once(archive: list[Task], fake: FakeDask) -> None:
+    fake._threads = [64]
+    with crew(archive) as workers:
+        assert [answer.index for answer in in_order(workers, archive)] == list(range(N))
+    assert fake.bunches == [4] * 7 + [2]
+
+
+def test_of_images_that_were_lost_together_only_the_one_that_is_lost_alone_is_an_error(
+    archive: list[Task], fake: FakeDask
+) -> None:
+    fake._threads = [64]
+    fake.lost = {5}
+    with crew(archive) as workers:
+        answers = list(in_order(workers, archive))
+    assert [answer.index for answer in answers if answer.error] == [5]
 
 
 def test_a_cluster_without_workers_is_waited_for_in_words_and_not_for_ever(
