@@ -125,7 +125,7 @@ def prove_apart(path: Path) -> None:
     refusal = _told(ran.out) if ran.status == REFUSED_STATUS else None
     if refusal is not None:
         raise refusal
-    how = plain(ran.err[-200:]) if ran.status is None else f"exit status {ran.status}"
+    how = f"no answer within {LIMIT_S:g} s" if ran.status is None else f"exit status {ran.status}"
     raise ExaminationBroke(f"The runtime broke down on the model ({how}).", PUBLISHED_AGAIN)
 
 

@@ -36,6 +36,7 @@ STATE_FILE: Final = "state.json"
 COPY_FILE: Final = "state.before.json"
 FORMAT: Final = 1
 MAX_STATE_BYTES: Final = 2**20  # two models with as many and as long labels as may be signed take 660 kB
+PARTIAL: Final = ".*.partial"
 LOCK_LIMIT_S: Final = 10.0
 _LOCK_STEP_S: Final = 0.05
 _LARGEST: Final = 10**9
@@ -117,11 +118,19 @@ class Store:
         with self._opened(self.incoming) as handle:
             if not _is_locked(handle):
                 raise InstallRunning("Another installation is running.", "Wait until it is done.")
-            _empty(self.incoming)
+            self._sweep()
             try:
                 yield self.incoming
             finally:
                 _empty(self.incoming)
+
+    def _sweep(self) -> None:
+        """Remove what kills left: a download, and files that were being written (`durable`)."""
+        _empty(self.incoming)
+        with self.locked():
+            left = [*self.folder.glob(PARTIAL), *self.trust.glob(f"*/**/{PARTIAL}")]
+            for path in left:
+                _remove(path)
 
     @contextlib.contextmanager
     def _opened(self, folder: Path) -> Iterator[int]:

@@ -10,6 +10,7 @@ The event's hash is kept too. A medium that lies may lose the last events and th
 again: then the hash does not fit, and what follows is sent though the number was passed.
 """
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -63,6 +64,13 @@ def read_cursor(data: Path) -> Cursor | None:
 def write_cursor(data: Path, cursor: Cursor) -> None:
     """Keep a cursor, flushed. Raises StorageFailed; then the older one stays and some is sent twice."""
     write_whole(data / CURSOR_FILE, (json.dumps(asdict(cursor)) + "\n").encode())
+
+
+def sweep(data: Path) -> None:
+    """Remove what publishers left that were killed while they kept a cursor. For the only one at work."""
+    for left in data.glob(f".{CURSOR_FILE}.*.partial"):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 def _first_bytes(file: Path) -> bytes:

@@ -28,7 +28,7 @@ from alledge.journal.projection import ROWS_MISSING
 from alledge.journal.reading import JournalReader
 from alledge.strict_json import Json
 from alledge.telemetry.broker import Broker, BrokerUnavailable
-from alledge.telemetry.cursor import Cursor, read_cursor, write_cursor
+from alledge.telemetry.cursor import Cursor, read_cursor, sweep, write_cursor
 from alledge.telemetry.messages import Message, message_of
 
 BATCH: Final = 64
@@ -126,6 +126,7 @@ def publish(
     """
     pauses = back_off or BackOff()
     with _only_one(outbox.data), contextlib.closing(outbox.broker):
+        sweep(outbox.data)
         told = ""
         while not is_stopped():
             try:

@@ -498,3 +498,17 @@ def test_a_user_who_may_not_read_is_told_so_and_not_of_damage(
     monkeypatch.setattr(store_module, "read_file", forbidden)
     with pytest.raises(StorageFailed, match="sudo"):
         scene.device.store.load()
+
+
+def test_what_kills_left_in_the_store_is_swept_away(scene: Scene) -> None:
+    store = scene.device.store
+    left = [
+        store.folder / ".state.json.0a1b2c3d.partial",
+        store.files / ".x.tflite.0a1b2c3d.partial",
+        store.trust / "metadata" / ".timestamp.json.0a1b2c3d.partial",
+        store.trust / "metadata" / "root_history" / ".2.root.json.0a1b2c3d.partial",
+    ]
+    for path in left:
+        path.write_bytes(b"half")
+    scene.device.install(scene.stick)
+    assert [path for path in left if path.exists()] == []

@@ -451,6 +451,17 @@ def test_a_model_that_takes_the_runtime_down_is_refused(
         prove_apart(tmp_path / "model.tflite")
 
 
+@needs_runtime
+def test_a_model_that_computes_for_ever_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = tmp_path / "python"
+    endless.write_text("#!/bin/sh\nexec sleep 60\n")
+    endless.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(endless))
+    monkeypatch.setattr("alledge.models.examining.LIMIT_S", 0.5)
+    with pytest.raises(no.ExaminationBroke, match=r"within 0\.5 s"):
+        prove_apart(tmp_path / "model.tflite")
+
+
 def test_a_refused_examination_leaves_the_old_model(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     from alledge.models.fetching import FolderFetcher
     from alledge.models.installing import install

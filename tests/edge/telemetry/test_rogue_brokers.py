@@ -17,7 +17,7 @@ from alledge.journal.reading import JournalReader
 from alledge.telemetry import broker as broker_module
 from alledge.telemetry.broker import BrokerUnavailable
 from alledge.telemetry.cursor import CURSOR_FILE, read_cursor
-from alledge.telemetry.publishing import Outbox
+from alledge.telemetry.publishing import Outbox, publish
 from alledge.telemetry.reporting import n_unsent
 from tests.edge.journal.made import filled_journal
 from tests.edge.telemetry.rogue_broker import (
@@ -317,3 +317,13 @@ def test_a_rotten_cursor_means_all_again(data: Path, which: str) -> None:
 def test_a_pipe_in_place_of_the_cursor_is_not_waited_for(data: Path) -> None:
     os.mkfifo(data / CURSOR_FILE)
     assert read_cursor(data) is None
+
+
+def test_what_killed_publishers_left_is_swept_away(data: Path) -> None:
+    left = data / f".{CURSOR_FILE}.0a1b2c3d.partial"
+    other = data / ".journal-export.0a1b2c3d.partial"
+    for path in (left, other):
+        path.write_bytes(b"half")
+    publish(Outbox(data, "d", ScriptedBroker()), lambda: True, lambda _: None)
+    assert not left.exists()
+    assert other.exists(), "which is somebody else's"
