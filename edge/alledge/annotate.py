@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from alledge import RESEARCH_USE_ONLY
-from alledge.annotate_tags import FONT, INK, Colour, TagWriter, words_of
+from alledge.annotate_tags import FONT, INK, Area, Colour, TagWriter, words_of
 from alledge.field_json import field_counts
-from alledge.types import U8, Call, Cell, FieldResult, Frame, Verdict
+from alledge.types import U8, Call, FieldResult, Frame, Verdict
 
 # BGR. From Okabe and Ito's palette (2008), which colour-blind readers can tell apart.
 _WARM: Final = ((0, 94, 213), (0, 159, 230), (66, 228, 240))
@@ -25,6 +25,9 @@ _UNCALLED: Final = (115, 158, 0)
 _PAPER: Final = (250, 250, 250)
 _OVERVIEW: Final = 2  # labels that need no legend: one a side
 _REFERENCE_WIDTH_PX: Final = 1280.0
+_MOST_ENLARGED: Final = 8
+_MOST_HEIGHT_PX: Final = 8000
+_LEAST_WIDTH_PX: Final = 1000  # below which the caption's letters run together
 _SCALE_BAR_UM: Final = 10.0
 
 
@@ -37,22 +40,36 @@ def annotate_field(frame: Frame, result: FieldResult, positive_labels: tuple[str
         positive_labels: labels drawn with a thick box.
 
     Returns:
-        (H + strip, W, 3) uint8 BGR.
+        (H + strip, W, 3) uint8 BGR; a small frame is enlarged by a whole number, for its words need room.
     """
-    scale = max(0.4, frame.width / _REFERENCE_WIDTH_PX)
-    canvas = frame.pixels.copy()
+    factor = enlargement(frame.width, frame.height)
+    canvas = np.repeat(np.repeat(frame.pixels, factor, axis=0), factor, axis=1)  # a copy; no pixel is made up
+    width = canvas.shape[1]
+    scale = max(0.4, width / _REFERENCE_WIDTH_PX)
+    boxes: list[Area] = [_enlarged(cell.box, factor) for cell in result.cells]
     colours = label_colours(tuple(result.calls[0].p) if result.calls else (), positive_labels)
     calls: list[Call | None] = list(result.calls) or [None] * len(result.cells)
-    tags = TagWriter(canvas, scale, [cell.box for cell in result.cells])
-    for cell, call in zip(result.cells, calls, strict=True):
-        _draw_box(canvas, cell, call, positive_labels, colours, scale)
-    for cell, call in zip(result.cells, calls, strict=True):
+    tags = TagWriter(canvas, scale, list(boxes))
+    for box, call in zip(boxes, calls, strict=True):
+        _draw_box(canvas, box, call, positive_labels, colours, scale)
+    for cell, box, call in zip(result.cells, boxes, calls, strict=True):
         size = f"{cell.diameter_um:.0f} um"
         words = words_of(call) if call else (size, size)
-        tags.write(words, cell.box, _colour_of(call, colours))
+        tags.write(words, box, _colour_of(call, colours))
     if result.quality.verdict is Verdict.OK:
-        _draw_scale_bar(tags, result.pixel_size.pixel_um)
-    return np.vstack([canvas, _strip(result, colours, frame.width, scale)])
+        _draw_scale_bar(tags, result.pixel_size.pixel_um / factor)
+    return np.vstack([canvas, _strip(result, colours, width, scale)])
+
+
+def enlargement(width_px: int, height_px: int) -> int:
+    """By how much a frame is enlarged for its annotated picture; a tall and narrow one is left alone."""
+    wanted = -(-_LEAST_WIDTH_PX // max(1, width_px))
+    return max(1, min(wanted, _MOST_ENLARGED, _MOST_HEIGHT_PX // max(1, height_px)))
+
+
+def _enlarged(box: Area, factor: int) -> Area:
+    x0, y0, x1, y1 = box
+    return factor * x0, factor * y0, factor * x1, factor * y1
 
 
 def label_colours(labels: tuple[str, ...], positive_labels: tuple[str, ...]) -> dict[str, Colour]:
@@ -80,23 +97,23 @@ def _colour_of(call: Call | None, colours: Mapping[str, Colour]) -> Colour:
 
 def _draw_box(
     canvas: U8,
-    cell: Cell,
+    box: Area,
     call: Call | None,
     positive_labels: tuple[str, ...],
     colours: Mapping[str, Colour],
     scale: float,
 ) -> None:
-    x0, y0, x1, y1 = cell.box
+    x0, y0, x1, y1 = box
     colour, thickness = _colour_of(call, colours), max(1, round(2 * scale))
     if call is not None and call.review:
-        _dashed_box(canvas, cell.box, colour, thickness)
+        _dashed_box(canvas, box, colour, thickness)
         return
     if call is not None and call.label in positive_labels:
         thickness *= 2
     cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thickness, cv2.LINE_AA)
 
 
-def _dashed_box(canvas: U8, box: tuple[int, int, int, int], colour: Colour, thickness: int) -> None:
+def _dashed_box(canvas: U8, box: Area, colour: Colour, thickness: int) -> None:
     """Dashes with paper between them, so that they are seen on pale red cells and on dark nuclei."""
     x0, y0, x1, y1 = box[0], box[1], box[2] - 1, box[3] - 1
     dash = max(4, (x1 - x0) // 9)

@@ -4,24 +4,24 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alledge.annotate import annotate_field, label_colours
+from alledge.annotate import annotate_field, enlargement, label_colours
 from alledge.annotate_tags import TagWriter, words_of
 from alledge.types import Call, Cell, Frame
 from tests.edge.fields import call, cell, field
 
-PAPER = Frame(np.full((120, 200, 3), 200, np.uint8), "a/field.jpg")
+PAPER = Frame(np.full((720, 1280, 3), 200, np.uint8), "a/field.jpg")
 
 
 def changed(left: np.ndarray, right: np.ndarray) -> int:
-    return int((left[:120] != right[:120]).any(axis=2).sum())
+    return int((left[:720] != right[:720]).any(axis=2).sum())
 
 
 def test_the_frame_itself_is_left_alone_and_a_caption_is_added_below() -> None:
     before = PAPER.pixels.copy()
     picture = annotate_field(PAPER, field((cell(),), (call(),)), ("blast",))
     assert np.array_equal(PAPER.pixels, before)
-    assert picture.shape[1:] == (200, 3)
-    assert picture.shape[0] > 120
+    assert picture.shape[1:] == (1280, 3)
+    assert picture.shape[0] > 720
 
 
 def test_a_blast_a_normal_cell_and_a_cell_for_review_differ_without_colour() -> None:
@@ -38,24 +38,22 @@ def test_a_blast_a_normal_cell_and_a_cell_for_review_differ_without_colour() -> 
 
 def test_the_scale_bar_spans_ten_micrometres() -> None:
     ruled = annotate_field(PAPER, field())
-    longest = max(int((line == 30).all(axis=1).sum()) for line in ruled[:120])
+    longest = max(int((line == 30).all(axis=1).sum()) for line in ruled[:720])
     assert longest == 100  # 10 um at 0.1 um a pixel
 
 
 def test_the_scale_bar_makes_way_for_a_cell_in_its_corner() -> None:
-    wide = Frame(np.full((120, 400, 3), 200, np.uint8), "wide.jpg")
-
     def bar_x(*cells: Cell) -> float:
-        ruled = annotate_field(wide, field(cells))[100:118]
+        ruled = annotate_field(PAPER, field(cells))[690:715]
         return float(np.flatnonzero((ruled == 30).all(axis=2).sum(axis=0) > 0).mean())
 
-    assert bar_x() > 200
-    assert bar_x(cell(380.0, 110.0, half=8)) < 200
-    assert bar_x(cell(380.0, 110.0, half=8), cell(20.0, 110.0, half=8)) > 200, "somewhere it must be"
+    assert bar_x() > 640
+    assert bar_x(cell(1250.0, 690.0, half=8)) < 640
+    assert bar_x(cell(1250.0, 690.0, half=8), cell(30.0, 690.0, half=8)) > 640, "somewhere it must be"
 
 
 def test_a_box_at_the_very_edge_is_drawn_not_an_error() -> None:
-    edge = annotate_field(PAPER, field((cell(2.0, 2.0), cell(199.0, 119.0)), (call(), call())), ("blast",))
+    edge = annotate_field(PAPER, field((cell(2.0, 2.0), cell(1279.0, 719.0)), (call(), call())), ("blast",))
     assert changed(edge, annotate_field(PAPER, field())) > 0
 
 
@@ -115,4 +113,13 @@ def test_a_name_hides_no_cell_and_no_other_name(found: list[tuple[int, int, int,
 def test_a_long_path_keeps_its_end_and_the_size_of_a_pixel() -> None:
     frame = Frame(PAPER.pixels, "a/very/long/path/" * 20 + "field.jpg")
     picture = annotate_field(frame, field())
-    assert (picture[120:, -3:] == 250).all(), "nothing runs over the edge"
+    assert (picture[720:, -3:] == 250).all(), "nothing runs over the edge"
+
+
+def test_a_small_picture_is_enlarged_until_its_words_can_be_read() -> None:
+    small = Frame(np.full((150, 224, 3), 200, np.uint8), "small.jpg")
+    picture = annotate_field(small, field((cell(),), (call(),)), ("blast",))
+    assert picture.shape[1] == 224 * 5
+    assert (picture[5 * 40, 5 * 35 : 5 * 36] != 200).any(), "the box lies where the cell does"
+    assert [enlargement(width, 480) for width in (1, 640, 999, 1000, 4056)] == [8, 2, 2, 1, 1]
+    assert enlargement(10, 20_000) == 1, "a strip is not made a picture that no memory holds"
