@@ -138,3 +138,10 @@ def test_a_folder_where_a_file_is(tmp_path: Path) -> None:
     done = run_command("alledge", "snap", "--camera", "phantom:seed=1", "--out", tmp_path / "out")
     done.must_refuse("path-unusable")
     assert (tmp_path / "out").read_text() == "in the way"
+
+
+def test_doctor_looks_at_a_folder_named_from_where_one_stands(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    told = run_command("alledge", "doctor", "--all", "--data", "data", cwd=tmp_path).out
+    assert f"{tmp_path / 'data'}" in told
+    assert "There is no" not in next(line for line in told.splitlines() if "data-folder:" in line)

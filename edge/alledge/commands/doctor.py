@@ -23,7 +23,7 @@ def doctor(
     from alledge.doctor import examine, probe_of_this_machine
     from alledge.doctor.examination import has_fault
 
-    examined = examine(probe_of_this_machine(config, data))
+    examined = examine(probe_of_this_machine(config, data.absolute() if data else None))
     if as_json:
         checks = [{"name": one.name, **asdict(one.finding)} for one in examined]
         typer.echo(json.dumps({"is_well": not has_fault(examined), "checks": checks}, ensure_ascii=False))
