@@ -1,4 +1,4 @@
-"""What install-pi put onto 64-bit Arm, from a wheelhouse and without a network, does what it does here.
+"""What install-pi or the Debian package put onto 64-bit Arm, without a network, does what it does here.
 
 Needs root, and a folder for each release in ALLSCOPE_INSTALL_ARM64, as in `bookworm=FOLDER trixie=FOLDER`;
 `scripts/arm64-install` makes them. Emulated: nothing here says how fast a Pi is.
@@ -7,6 +7,7 @@ Needs root, and a folder for each release in ALLSCOPE_INSTALL_ARM64, as in `book
 import json
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -38,9 +39,18 @@ print(platform.machine(), numpy.__version__, numpy.__file__, len(model.golden.pa
 ALLEDGE = "from alledge.cli import main; main()"
 
 
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One way onto one release. program: runs its Python; root: where its files lie."""
+
+    release: str
+    root: Path
+    program: Path
+
+
 @pytest.fixture(scope="module", params=sorted(ROOTS))
-def installed(request: pytest.FixtureRequest, model_bytes: bytes) -> tuple[str, Path]:
-    """A release, and its root with allscope in it."""
+def machine(request: pytest.FixtureRequest, model_bytes: bytes) -> tuple[str, Path]:
+    """A release, and its root with allscope in it, twice."""
     release, root = request.param, Path(ROOTS[request.param])
     script = [REPOSITORY / "scripts" / "arm64-install", release, root]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
@@ -51,49 +61,50 @@ def installed(request: pytest.FixtureRequest, model_bytes: bytes) -> tuple[str, 
     return release, root
 
 
-def inside(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([root / "python", *arguments], capture_output=True, text=True, check=False)
+@pytest.fixture(params=["pip", "package"])
+def installed(request: pytest.FixtureRequest, machine: tuple[str, Path]) -> Installed:
+    release, root = machine
+    return Installed(release, root, root / request.param)
 
 
-def test_the_model_answers_its_golden_vectors_on_apts_numpy(installed: tuple[str, Path]) -> None:
-    release, root = installed
-    done = inside(root, "-c", PROVE)
+def inside(installed: Installed, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([installed.program, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_model_answers_its_golden_vectors_on_apts_numpy(installed: Installed) -> None:
+    done = inside(installed, "-c", PROVE)
     assert done.returncode == 0, done.stderr
     machine, numpy, place, vectors = done.stdout.split()
-    assert (machine, numpy, vectors) == ("aarch64", NUMPY[release], "256")
+    assert (machine, numpy, vectors) == ("aarch64", NUMPY[installed.release], "256")
     assert place.startswith("/usr/lib/python3/dist-packages/")
 
 
-def test_commands_start_and_the_doctor_answers(installed: tuple[str, Path]) -> None:
-    _, root = installed
-    assert "Research use only" in inside(root, "-c", ALLEDGE, "--help").stdout
-    told = json.loads(inside(root, "-c", ALLEDGE, "doctor", "--json").stdout)
+def test_commands_start_and_the_doctor_answers(installed: Installed) -> None:
+    assert "Research use only" in inside(installed, "-c", ALLEDGE, "--help").stdout
+    told = json.loads(inside(installed, "-c", ALLEDGE, "doctor", "--json").stdout)
     levels = {check["name"]: check["level"] for check in told["checks"]}
     assert levels["numpy-abi"] != "fault"
     assert len(levels) >= 30
 
 
-def test_the_units_of_service_and_page_are_enabled(installed: tuple[str, Path]) -> None:
-    _, root = installed
-    wanted = root / "etc/systemd/system/multi-user.target.wants"
+def test_the_units_of_service_and_page_are_enabled(installed: Installed) -> None:
+    wanted = installed.root / "etc/systemd/system/multi-user.target.wants"
     assert {file.name for file in wanted.iterdir()} >= {"alledge.service", "alledge-page.service"}
 
 
-def test_a_field_of_an_archive_has_the_same_cells_with_the_same_calls(
-    installed: tuple[str, Path], tmp_path: Path
-) -> None:
+def test_a_field_has_the_same_cells_with_the_same_calls(installed: Installed, tmp_path: Path) -> None:
     """Pixel sizes move by half a per cent between releases of OpenCV; what a person counts must not."""
-    _, root = installed
-    fields = root / "srv/fields"
-    fields.mkdir(exist_ok=True)
+    field, model = installed.root / "srv/field.png", installed.root / "srv/model.tflite"
     with open_camera("phantom:seed=20261") as source:
-        assert cv2.imwrite(str(fields / "field.png"), source.capture().pixels)
-    model, here = root / "srv/model.tflite", tmp_path / "here.jsonl"
-    run_command("alledge", "scan", fields, "--model", model, "--out", here).must_succeed()
-    scan = ["scan", "/srv/fields", "--model", "/srv/model.tflite", "--out", "/srv/there.jsonl"]
-    done = inside(root, "-c", ALLEDGE, *scan)
-    assert done.returncode == 0, done.stderr
-    ours, theirs = (json.loads(file.read_text()) for file in (here, root / "srv/there.jsonl"))
+        assert cv2.imwrite(str(field), source.capture().pixels)
+    # In one process: while the tests run, the kernel starts no programs for Arm.
+    here = run_command(
+        "alledge", "snap", "--camera", f"file:{field}", "--model", model, "--json"
+    ).must_succeed()
+    snap = ["snap", "--camera", "file:/srv/field.png", "--model", "/srv/model.tflite", "--json"]
+    there = inside(installed, "-c", ALLEDGE, *snap)
+    assert there.returncode == 0, there.stderr
+    ours, theirs = json.loads(here.out), json.loads(there.stdout)
     assert theirs["counts"] == ours["counts"]
     assert theirs["pixel_um"] == pytest.approx(ours["pixel_um"], rel=0.01)
     assert len(theirs["cells"]) == len(ours["cells"]) > 0
