@@ -24,7 +24,10 @@ from alledge.telemetry.messages import Message, topic_of
 from alledge.telemetry.publish_settings import PublishSettings
 
 PATIENCE_S: Final = 10.0
-"""How long the broker may be silent where it owes an answer."""
+"""How long the broker may be silent where it owes an answer, at first."""
+
+LONGEST_PATIENCE_S: Final = 80.0
+"""After silences, each twice as long: over a slow line, hanging up early would never get through."""
 
 _TAKEN: Final = 0x00
 _NOBODY_LISTENS: Final = 0x10
@@ -68,6 +71,7 @@ class MqttBroker:
         self._answers: dict[int, ReasonCode] = {}
         self._farewell = ""
         self._window, self._longest = _IN_FLIGHT, 0
+        self._patience_s = PATIENCE_S
 
     def deliver(self, messages: Sequence[Message], acknowledged: Callable[[int], None]) -> None:
         """See `Broker`."""
@@ -111,6 +115,7 @@ class MqttBroker:
             taken = self._taken(sent[n_taken:])
             if taken:
                 n_taken, silent_since_s = n_taken + taken, time.monotonic()
+                self._patience_s = PATIENCE_S
                 acknowledged(n_taken)
             else:
                 self._listen(client, silent_since_s)
@@ -166,7 +171,7 @@ class MqttBroker:
             protocol=mqtt.MQTTv5,
             reconnect_on_failure=False,
         )
-        client.connect_timeout = PATIENCE_S
+        client.connect_timeout = min(self._patience_s, 2 * PATIENCE_S)
         client.max_inflight_messages_set(_IN_FLIGHT)
         if settings.tls:
             try:
@@ -240,7 +245,8 @@ class MqttBroker:
 
     def _listen(self, client: mqtt.Client, silent_since_s: float) -> None:
         """Wait a little for the answer that the broker owes."""
-        if time.monotonic() - silent_since_s > PATIENCE_S:
+        if time.monotonic() - silent_since_s > self._patience_s:
+            self._patience_s = min(2 * self._patience_s, LONGEST_PATIENCE_S)
             raise _unavailable("The broker owes an answer and is silent.")
         self._turn(client, _STEP_S)
 

@@ -71,6 +71,7 @@ class Outbox:
     broker: Broker
     batch: int = BATCH
     _slide_names: dict[tuple[str, int], str] = field(default_factory=dict)
+    _taken: Cursor | None = None  # a disk that cannot keep it must not make one and the same go out for ever
 
     def send_some(self) -> int:
         """Send what is due, at most a batch; how many messages were taken.
@@ -80,7 +81,7 @@ class Outbox:
         """
         with JournalReader(self.data / JOURNAL_NAME) as reader:
             journal_id = _journal_id(reader)
-            cursor = _where_to_go_on(reader, read_cursor(self.data), journal_id)
+            cursor = _where_to_go_on(reader, self._taken or read_cursor(self.data), journal_id)
             events = reader.events(after=cursor.number, limit=self.batch)
             messages = [self._message(reader, event, journal_id) for event in events]
         if messages:
@@ -100,7 +101,8 @@ class Outbox:
         finally:
             if n_taken:
                 last = messages[n_taken - 1]
-                write_cursor(self.data, Cursor(journal_id, last.number, last.hash))
+                self._taken = Cursor(journal_id, last.number, last.hash)
+                write_cursor(self.data, self._taken)
 
     def _message(self, reader: JournalReader, event: Event, journal_id: str) -> Message:
         def slide_name(slide_id: int) -> str:

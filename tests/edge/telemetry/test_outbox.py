@@ -1,5 +1,6 @@
 """The outbox: every event told at least once and in order, whatever fails between broker and cursor."""
 
+import contextlib
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -62,6 +63,11 @@ def send_all(outbox: Outbox) -> None:
             continue
 
 
+def send_all_or_die(outbox: Outbox) -> None:
+    while outbox.send_some():
+        continue
+
+
 def events_in(path: Path) -> list[int]:
     with JournalReader(path) as reader:
         return [event.number for event in reader.events(limit=10_000)]
@@ -90,9 +96,24 @@ def test_a_device_killed_before_the_cursor_is_stored_sends_again_and_loses_nothi
         write_cursor(data, cursor)
 
     monkeypatch.setattr(publishing, "write_cursor", killed)
-    send_all(Outbox(tmp_path, "d", broker, batch=3))
+    for _ in range(40):
+        with contextlib.suppress(StorageFailed):
+            send_all_or_die(Outbox(tmp_path, "d", broker, batch=3))
     assert first_seen(broker.arrived) == events_in(path)
     assert len(broker.arrived) > len(events_in(path)), "some came twice"
+
+
+def test_a_disk_that_cannot_keep_the_cursor_does_not_make_the_same_go_out_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, broker = filled_journal(tmp_path, n_fields=12), ScriptedBroker()
+
+    def full(_data: Path, _cursor: Cursor) -> None:
+        raise StorageFailed("The disk is full.", "Make room.")
+
+    monkeypatch.setattr(publishing, "write_cursor", full)
+    send_all(Outbox(tmp_path, "d", broker, batch=3))
+    assert [message.number for message in broker.arrived] == events_in(path), "each once"
 
 
 def test_what_is_added_while_the_broker_is_gone_follows(tmp_path: Path) -> None:

@@ -220,6 +220,26 @@ def test_a_broker_that_chats_but_never_answers_is_left(data: Path) -> None:
     refused(data, chats, "silent")
 
 
+def test_a_broker_that_answers_late_each_time_gets_all_in_the_end(data: Path) -> None:
+    def late(visit: Visit) -> None:
+        visit.say(welcome())
+        while True:
+            number = visit.read()
+            if number is not None:
+                time.sleep(0.9)  # impatience is over after 0.6 s
+                visit.say(acknowledged(number))
+
+    with RogueBroker(late) as rogue:
+        outbox = Outbox(data, "d", rogue.broker(data), batch=1)
+        for _ in range(4):
+            try:
+                outbox.send_some()
+                break
+            except BrokerUnavailable:
+                continue
+    assert cursor_of(data) == 1
+
+
 def test_a_broker_that_drips_is_left(data: Path) -> None:
     def drips(visit: Visit) -> None:
         for byte in welcome():
