@@ -179,6 +179,7 @@ def watch(page: Page) -> None:
     expect(page.locator("#verdict")).to_contain_text("Good field")
     expect(page.locator("#slide-name")).to_have_text("A-17/2026")
     expect(page.locator("#counts td").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#phantom")).to_contain_text("nothing about any blood")
     first = sequence(page)
     wait_until(page, lambda: sequence(page) > first + 3, "three more fields")
     wait_until(page, lambda: counted(page) >= 12, "twelve cells")
@@ -253,6 +254,7 @@ def fits_a_small_screen(page: Page) -> None:
 def sign(page: Page) -> None:
     page.get_by_role("link", name="Sign-off and report").click()
     expect(page.get_by_text("The slide can be signed.")).to_be_visible()
+    expect(page.get_by_text("nothing about any blood")).to_be_visible()
     page.get_by_role("button", name="Sign as Dr Ada Lovelace").click()
     page.get_by_role("dialog").get_by_role("button", name="Sign", exact=True).click()
     expect(page.get_by_text("Signed by Dr Ada Lovelace")).to_be_visible()

@@ -69,7 +69,8 @@ def test_snap_prints_one_field_bound_to_its_model(model: Path, snap: Callable[..
 
 
 def test_snap_leaves_a_picture_the_frame_and_the_field(tmp_path: Path, snap: Callable[..., Finished]) -> None:
-    snap("--camera", "phantom:seed=77", "--out", tmp_path / "new" / "folder").must_succeed()
+    done = snap("--camera", "phantom:seed=77", "--out", tmp_path / "new" / "folder").must_succeed()
+    assert "fitted on rendered images: its calls say nothing about any blood" in done.out
     folder = tmp_path / "new" / "folder"
     picture = cv2.imread(str(next(folder.glob("*.annotated.jpg"))))
     frame = cv2.imread(str(next(folder.glob("*phantom-seed-77.png"))))

@@ -36,6 +36,8 @@ def snap(
         typer.echo(field_to_json(taken.result))
         return
     _tell_field(taken.result)
+    if field_model is not None and field_model.card.phantom:
+        typer.echo("  Note: the model was fitted on rendered images: its calls say nothing about any blood.")
     for file in taken.files:
         typer.echo(f"  wrote {file}")
     if not taken.files:

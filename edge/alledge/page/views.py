@@ -98,8 +98,12 @@ def gallery(request: Request, slide: Slide, _: Person, room: Room) -> Response:
 @router.get("/slides/{slide}/sign-off")
 def sign_off(request: Request, slide: Slide, _: Person, room: Room) -> Response:
     """What a reviewer signs, or why they cannot."""
-    summary = summary_out(room.review(slide), room.card_of(slide), room.settings.target_cells)
-    return renderer_of(request).page(request, "sign.html", slide=summary, formats=list(ReportFormat))
+    card = room.card_of(slide)
+    summary = summary_out(room.review(slide), card, room.settings.target_cells)
+    is_phantom = card is not None and card.phantom
+    return renderer_of(request).page(
+        request, "sign.html", slide=summary, formats=list(ReportFormat), is_phantom=is_phantom
+    )
 
 
 @router.get("/enter")

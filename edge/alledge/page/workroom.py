@@ -97,9 +97,9 @@ class Workroom:
             return {"state": "unreachable", "what": error.what_happened, "next": error.next_step}
         if not isinstance(status, dict):
             return {"state": "starting"}
-        model = status.get("model")
-        sha256 = model.get("sha256") if isinstance(model, dict) else None
-        return {**status, "positive_labels": self._positive_labels(sha256)}
+        card = self._card_in_service(status.get("model"))
+        told: dict[str, Json] = {"positive_labels": [*card.positive_labels] if card else []}
+        return {**status, **told, "is_phantom": _is_phantom(status.get("last_field"), card)}
 
     def card_of(self, slide_id: int) -> Card | None:
         """The card of the model that called a slide's cells; None where it is not at hand."""
@@ -130,13 +130,13 @@ class Workroom:
                 self._journal.close()
                 self._journal = None
 
-    def _positive_labels(self, sha256: Json) -> list[Json]:
-        """Labels that count as a finding, as far as the model's card is at hand."""
+    def _card_in_service(self, model: Json) -> Card | None:
+        """The card of the model that the service told of, as far as it is at hand."""
+        sha256 = model.get("sha256") if isinstance(model, dict) else None
         try:
-            card = self.card_named(sha256) if isinstance(sha256, str) else None
+            return self.card_named(sha256) if isinstance(sha256, str) else None
         except AllscopeError:  # no journal yet, or a disk that refuses: the status is told nevertheless
-            return []
-        return [*card.positive_labels] if card else []
+            return None
 
     def _take_reader(self) -> JournalReader:
         with self._lock:
@@ -166,6 +166,12 @@ class Workroom:
             while len(self._followed) > MOST_FOLLOWED:
                 self._followed.popitem(last=False)
             return followed
+
+
+def _is_phantom(field: Json, card: Card | None) -> bool:
+    """Whether the last field was rendered, or the model was fitted on such fields."""
+    source = field.get("source") if isinstance(field, dict) else None
+    return (isinstance(source, str) and source.startswith("phantom")) or (card is not None and card.phantom)
 
 
 def _no_journal(path: Path) -> PathUnusable:

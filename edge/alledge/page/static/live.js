@@ -91,6 +91,7 @@ function showStatus(told) {
   byId("new-slide").classList.toggle("primary", isBetween);
   set("pause", t(state === "paused" ? "page.live.start" : "page.live.pause"));
   if (told.slide) showSlide(told.slide);
+  byId("phantom").hidden = !told.is_phantom;
   if (isStale()) showStale();
   showTroubles(reachable ? told.troubles ?? [] : [{ code: "", what: t("page.live.no-service"), next: t("page.live.no-service-next") }]);
   draw();
