@@ -1,6 +1,7 @@
 """A server that is slow, silent, endless, broken or cunning keeps no device, and changes nothing there."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from alledge.models.fetching import HttpFetcher
+from tests.edge.certificates import WRONGS, Issuer, TlsServer, wrong_certificate
 from tests.edge.models.conftest import Scene
 from tests.edge.models.forge import model_bytes
 from tests.edge.models.refusing import refused
@@ -150,3 +152,51 @@ def test_a_mirror_that_serves_the_old_state_installs_nothing_new(scene: Scene, s
     scene.forge.timestamp.version = 2
     scene.write()
     refused(scene, "metadata-too-old", source=served)
+
+
+# TLS: a device speaks to the server that it was told of, or to none.
+
+
+@pytest.fixture
+def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Issuer:
+    """An authority that this machine trusts."""
+    made = Issuer(tmp_path, "trusted")
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
+    return made
+
+
+def files_of(folder: Path) -> Callable[[ssl.SSLSocket], None]:
+    def serve(connection: ssl.SSLSocket) -> None:
+        path = folder / connection.recv(4096).split()[1].decode().lstrip("/")
+        if path.is_file():
+            data = path.read_bytes()
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+        else:
+            connection.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+
+    return serve
+
+
+def test_a_model_is_installed_over_tls(scene: Scene, issuer: Issuer) -> None:
+    with TlsServer(issuer.issue("server"), files_of(scene.stick)) as server:
+        assert scene.device.install(f"https://127.0.0.1:{server.port}/").version == 2
+
+
+@pytest.mark.parametrize("kind", WRONGS)
+def test_a_server_with_a_wrong_certificate_is_asked_nothing(scene: Scene, issuer: Issuer, kind: str) -> None:
+    asked: list[bytes] = []
+
+    def note(connection: ssl.SSLSocket) -> None:
+        asked.append(connection.recv(9))
+
+    with TlsServer(wrong_certificate(kind, issuer), note) as server:
+        told = refused(scene, "source-unreachable", source=f"https://127.0.0.1:{server.port}/")
+    assert "certificate" in str(told)
+    assert [data for data in asked if data] == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_server_that_knows_only_an_old_tls_is_asked_nothing(scene: Scene, issuer: Issuer) -> None:
+    certificate = issuer.issue("server")
+    with TlsServer(certificate, files_of(scene.stick), ssl.TLSVersion.TLSv1_1) as server:
+        refused(scene, "source-unreachable", source=f"https://127.0.0.1:{server.port}/")

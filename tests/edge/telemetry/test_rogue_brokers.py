@@ -1,9 +1,11 @@
 """A broker that answers strangely, or a journal that rotted, loses no event and ends no publisher."""
 
+import gc
 import json
 import os
 import random
 import sqlite3
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +13,24 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("paho", reason="the extra `fleet` is not installed")
+pytest.importorskip("cryptography", reason="the extra `fleet` is not installed")
+
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from alledge.errors import JournalDamaged
 from alledge.journal.reading import JournalReader
 from alledge.telemetry import broker as broker_module
-from alledge.telemetry.broker import BrokerUnavailable
+from alledge.telemetry.broker import BrokerUnavailable, MqttBroker
 from alledge.telemetry.cursor import CURSOR_FILE, read_cursor
+from alledge.telemetry.publish_settings import PublishSettings
 from alledge.telemetry.publishing import Outbox, publish
 from alledge.telemetry.reporting import n_unsent
+from tests.edge.certificates import WRONGS, Issuer, TlsServer, wrong_certificate
 from tests.edge.journal.made import filled_journal
 from tests.edge.telemetry.rogue_broker import (
     DISCONNECT,
@@ -347,3 +359,68 @@ def test_what_killed_publishers_left_is_swept_away(data: Path) -> None:
     publish(Outbox(data, "d", ScriptedBroker()), lambda: True, lambda _: None)
     assert not left.exists()
     assert other.exists(), "which is somebody else's"
+
+
+# TLS: results go to the broker that the settings name, or to none.
+
+
+def over_tls(data: Path, server: TlsServer, issuer: Issuer) -> MqttBroker:
+    return MqttBroker(
+        PublishSettings("127.0.0.1", server.port, "d", ca=str(issuer.certificate), data=str(data))
+    )
+
+
+def serve_mqtt(connection: ssl.SSLSocket) -> None:
+    visit = Visit(connection)
+    visit.read()
+    honest(visit)
+
+
+def test_results_go_over_tls(data: Path) -> None:
+    issuer = Issuer(data, "trusted")
+    with TlsServer(issuer.issue("broker"), serve_mqtt) as server:
+        assert Outbox(data, "d", over_tls(data, server, issuer)).send_some() == N_EVENTS
+
+
+# paho leaves a socket to the garbage collector when its handshake fails.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", WRONGS)
+def test_a_broker_with_a_wrong_certificate_is_told_nothing(data: Path, kind: str) -> None:
+    issuer, heard = Issuer(data, "trusted"), list[bytes]()
+    with TlsServer(wrong_certificate(kind, issuer), lambda it: heard.append(it.recv(9))) as server:
+        with pytest.raises(BrokerUnavailable, match="certificate"):
+            Outbox(data, "d", over_tls(data, server, issuer)).send_some()
+        gc.collect()
+    assert [said for said in heard if said] == []
+    assert cursor_of(data) == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_broker_that_knows_only_an_old_tls_is_told_nothing(data: Path) -> None:
+    issuer = Issuer(data, "trusted")
+    with TlsServer(issuer.issue("broker"), serve_mqtt, ssl.TLSVersion.TLSv1_1) as server:
+        with pytest.raises(BrokerUnavailable):
+            Outbox(data, "d", over_tls(data, server, issuer)).send_some()
+        gc.collect()
+    assert cursor_of(data) == 0
+
+
+def test_a_device_key_with_a_passphrase_is_said_to_be_unusable_and_asks_no_terminal(data: Path) -> None:
+    issuer = Issuer(data, "trusted")
+    both = issuer.issue("device")
+    key = load_pem_private_key(both.read_bytes(), None)
+    sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word"))
+    (data / "device.key").write_bytes(sealed)
+    (data / "device.key").chmod(0o600)
+    settings = PublishSettings(
+        "127.0.0.1",
+        1,
+        "d",
+        ca=str(issuer.certificate),
+        certificate=str(both),
+        key=str(data / "device.key"),
+        data=str(data),
+    )
+    with pytest.raises(BrokerUnavailable, match="certificates cannot be used"):
+        Outbox(data, "d", MqttBroker(settings)).send_some()
