@@ -37,6 +37,7 @@ _ADDRESS: Final = re.compile(r"((tcp|tls|ucx|ws|wss)://)?[^/]+:\d+/?")
 _IN_FILE: Final = re.compile(r'"address":\s*"([^"]*)"')
 _NOT_THERE: Final = ("ModuleNotFoundError", "ImportError", "AttributeError")
 _CLOSE_S: Final = 5.0
+_ANSWER_S: Final = 60.0  # a scheduler that is stopped, or whose machine hangs, breaks no connection
 _MOMENT_S: Final = 0.2
 _AGAIN_S: Final = 1.0
 
@@ -82,7 +83,7 @@ class DaskClient:
     def n_threads(self) -> dict[str, int]:
         """Images that each worker can look at at once, by address."""
         with self._translated():
-            return dict(self._client.nthreads())
+            return dict(self._client.nthreads(callback_timeout=_ANSWER_S))
 
     def ask_each(self, question: Callable[[], dict[str, str]]) -> list[dict[str, str]]:
         """What the workers answer; nothing of those that left meanwhile.

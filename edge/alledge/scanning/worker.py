@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from alledge.scanning.work import Answer, Identity, Task, error_answer, stat_ide
 from alledge.snap import write_field
 from alledge.types import Frame, Verdict
 
+ORPHAN_S = 900  # the kernel ends a process that hangs, should nobody be left who would
 READY = b"ready\n"
 STOP = b"stop "
 SACRIFICE = (
@@ -66,7 +68,10 @@ def serve(tasks: BinaryIO, say: Callable[[bytes], None]) -> None:
         model = _open_model(settings)
         say(READY)
         for line in tasks:
-            say(look_at(Task.from_line(line), settings, model).to_line())
+            signal.alarm(ORPHAN_S)
+            answer = look_at(Task.from_line(line), settings, model)
+            signal.alarm(0)
+            say(answer.to_line())
     except AllscopeError as error:
         say(STOP + told_error(error) + b"\n")
 

@@ -40,5 +40,6 @@ def look_at(task: Task, settings: ScanSettings, model: FieldModel | None) -> Ans
 if __name__ == "__main__":
     if os.environ.get("ODD_START") == "hangs":
         time.sleep(3600)
+    worker.ORPHAN_S = int(os.environ.get("ODD_ORPHAN_S", worker.ORPHAN_S))
     worker.look_at = look_at
     worker.main()

@@ -127,6 +127,15 @@ def test_a_model_that_is_exchanged_during_the_scan_ends_it(tmp_path: Path) -> No
         list(in_order(workers, tasks(tmp_path, "a")))
 
 
+def test_a_worker_that_hangs_ends_by_itself_when_nobody_is_left_to_kill_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ODD_ORPHAN_S", "1")
+    got = answers(tmp_path, "hangs-always", n_jobs=1)
+    assert [answer.error for answer in got] == ["worker-died"]
+    assert "killed by SIGALRM" in got[0].message
+
+
 def test_no_worker_outlives_the_block(tmp_path: Path) -> None:
     workers = Workers(SETTINGS, 2)
     with workers:
