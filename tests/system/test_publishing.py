@@ -143,6 +143,22 @@ def outbox(broker: Mosquitto, data: Path, device: str = DEVICE, authority: Autho
     return Outbox(data, device, MqttBroker(settings))
 
 
+def test_two_devices_of_one_name_both_get_through(
+    tmp_path: Path, broker: Mosquitto, collector: Collector, start: Publish
+) -> None:
+    """A card was copied, say: the broker ends the one's connection for the other's, again and again."""
+    settings, wanted = broker.settings(tmp_path), set[str]()
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        path = filled_journal(tmp_path / name, n_fields=40)
+        own = tmp_path / f"{name}.toml"
+        own.write_text(settings.read_text().replace(f'data = "{tmp_path}"', f'data = "{path.parent}"'))
+        start(own)
+        with JournalReader(path) as reader:
+            wanted |= {event.hash for event in reader.events(limit=1_000)}
+    wait_until(lambda: {message["hash"] for message in collector.results()} >= wanted, "one got lost")
+
+
 def test_a_message_that_nobody_listens_to_is_kept(tmp_path: Path, broker: Mosquitto) -> None:
     filled_journal(tmp_path)
     with pytest.raises(BrokerUnavailable, match="Nobody listens"):
