@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import cv2
 import numpy as np
 
+from alledge.likeliest import likeliest, whole_percent
 from alledge.types import U8, Call
 
 Colour: TypeAlias = tuple[int, int, int]
@@ -26,15 +27,11 @@ _SIDE_PX: Final = 2  # of ground at each side of the letters
 
 
 def words_of(call: Call) -> tuple[str, str, str]:
-    """What a tag says: in full, shorter, and as one letter.
-
-    A cell for review bears its likeliest label. The call goes by the model's threshold, which is rarely one
-    half, and "normal 29 %" says nothing to whoever reads it.
-    """
-    label = max(call.p, key=lambda name: call.p[name]) if call.review else call.label
+    """What a tag says: in full, shorter, and as one letter. A cell for review bears its likeliest label."""
+    label = likeliest(call) if call.review else call.label
     mark = "? " if call.review else ""
     return (
-        f"{mark}{label} {100 * call.p[label]:.0f} %",
+        f"{mark}{label} {whole_percent(call.p[label])} %",
         f"{mark}{label}",
         "?" if call.review else label[:1].upper(),
     )

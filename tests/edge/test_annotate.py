@@ -85,6 +85,8 @@ def test_a_cell_for_review_bears_its_likeliest_label_though_the_threshold_says_o
     close = Call("normal", {"normal": 0.29, "blast": 0.71}, review=True, reason="close to the threshold")
     assert words_of(close) == ("? blast 71 %", "? blast", "?")
     assert words_of(Call("normal", {"normal": 0.71, "blast": 0.29}, review=False))[0] == "normal 71 %"
+    nearly = Call("blast", {"normal": 0.002, "blast": 0.998}, review=False)
+    assert words_of(nearly)[0] == "blast 99 %", "never rounded up to certainty"
 
 
 boxes = st.tuples(st.integers(0, 560), st.integers(0, 400), st.integers(20, 80), st.integers(20, 80)).map(

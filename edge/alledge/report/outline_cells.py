@@ -1,5 +1,6 @@
 """The cells themselves in a report: pictures of each class, and what their cells measure."""
 
+from alledge.likeliest import likeliest, whole_percent
 from alledge.report.blocks import Align, Block, CellPicture, Cells, Column, Heading, Paragraph, Row, Table
 from alledge.report.contents import ClassCells, ClassMorphology, ShownCell, SlideReport
 from alledge.report.tally import MEASURES
@@ -29,13 +30,12 @@ def _picture(shown: ShownCell, label: str | None, words: Wording) -> CellPicture
     cell = shown.cell
     lines = []
     if cell.call is not None and label is None:
-        likeliest = max(cell.call.p, key=cell.call.p.__getitem__, default=cell.call.label)
-        of_likeliest = words.number(100 * cell.call.p.get(likeliest, 0.0), 0)
-        lines += [words.label(likeliest), words("cells.sure", p=of_likeliest)]
+        guess = likeliest(cell.call)
+        lines += [words.label(guess), words("cells.sure", p=whole_percent(cell.call.p.get(guess, 0.0)))]
     elif label is not None:
         sureness = cell.call.p.get(label, 0.0) if cell.call is not None else 0.0
         kind = "sure" if cell.opinion is None else "mark"
-        lines.append(words(f"cells.{kind}", p=words.number(100 * sureness, 0)))
+        lines.append(words(f"cells.{kind}", p=whole_percent(sureness)))
     lines.append(words("cells.size", diameter=words.number(cell.cell.diameter_um)))
     return CellPicture(shown.png, words("removed"), tuple(lines))
 

@@ -18,12 +18,12 @@ export function drawField(canvas, picture, told, positive, showsBoxes) {
   // What is one pixel on the screen is more in the picture when it is shown reduced.
   const shown = Math.min(canvas.clientWidth / canvas.width, canvas.clientHeight / canvas.height) || 1;
   const unit = Math.max(1, 1 / shown);
-  if (showsBoxes) drawCells(pen, told.cells ?? [], positive, unit);
-  if (told.pixel_um) drawScaleBar(pen, canvas, told.pixel_um, unit);
+  const taken = (told.cells ?? []).map((cell) => cell.box);
+  if (showsBoxes) drawCells(pen, told.cells ?? [], positive, unit, taken);
+  if (told.pixel_um) drawScaleBar(pen, canvas, told.pixel_um, unit, taken);
 }
 
-function drawCells(pen, cells, positive, unit) {
-  const taken = cells.map((cell) => cell.box);
+function drawCells(pen, cells, positive, unit, taken) {
   for (const cell of cells) drawBox(pen, cell, look(cell, positive), unit);
   for (const cell of cells) if (cell.label !== null) drawName(pen, cell, look(cell, positive), taken, unit);
 }
@@ -77,12 +77,15 @@ function write(pen, text, area, ground, unit, taken) {
   taken.push(area);
 }
 
-function drawScaleBar(pen, canvas, pixelUm, unit) {
+/** The scale bar lies in the lower corner where it hides no cell, if there is one. */
+function drawScaleBar(pen, canvas, pixelUm, unit, taken) {
   pen.font = `600 ${14 * unit}px system-ui, sans-serif`;
   const length = BAR_UM / pixelUm;
   const plate = Math.max(length, pen.measureText(`${BAR_UM} µm`).width) + 16 * unit;
-  const centre = canvas.width - 8 * unit - plate / 2;
   const y = canvas.height - 16 * unit;
+  const corners = [canvas.width - 8 * unit - plate / 2, 8 * unit + plate / 2];
+  const isFree = (x) => !taken.some((other) => meet([x - plate / 2, y - 26 * unit, x + plate / 2, canvas.height], other));
+  const centre = corners.find(isFree) ?? corners[0];
   pen.fillStyle = "rgb(255 255 255 / 85%)";
   pen.fillRect(centre - plate / 2, y - 26 * unit, plate, 36 * unit);
   pen.fillStyle = "#000";
