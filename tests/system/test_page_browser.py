@@ -148,6 +148,22 @@ def test_a_page_before_the_first_slide_says_so_and_what_to_start(
         expect(page.get_by_text("No slide was counted yet.")).to_be_visible()
 
 
+def test_the_german_page_tells_troubles_and_refusals_in_german(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    port, page = free_port(), context.new_page()
+    with running(BIN / "alledge", "page", "--data", tmp_path, "--port", port, "--language", "de"):
+        wait_for_port(port)
+        page.goto(f"http://127.0.0.1:{port}")
+        page.get_by_label("Name").fill("Ada")
+        page.get_by_role("button", name="Eintreten").click()
+        expect(page.locator("#troubles")).to_contain_text("Der Dienst antwortet nicht.")
+        page.get_by_role("link", name="Objektträger").click()
+        expect(page.locator("#toast")).to_have_text(
+            "Es gibt noch kein Journal. `alledge run` starten; es beginnt eines."
+        )
+
+
 def enter(page: Page, bench: Bench) -> None:
     page.goto(bench.address)
     picture(page, "enter")

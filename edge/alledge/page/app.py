@@ -121,4 +121,7 @@ def _answer(request: Request, status: int, code: str, what: str, next_step: str)
         return JSONResponse(told, status, media_type="application/problem+json")
     if status == 401:
         return RedirectResponse("/enter", 303)
+    strings = views.strings_of(request)
+    if strings.language != "en" and f"problem.{code}" in strings:  # our own sentence tells more, in English
+        what, next_step = strings[f"problem.{code}"], ""
     return views.renderer_of(request).page(request, "error.html", status, what=what, next_step=next_step)

@@ -185,7 +185,7 @@ def require_signable(review: SlideReview) -> None:
     if review.signed is not None:
         raise SlideSigned(f"Slide {name} is signed by {review.signed.who}.", "Amend it instead.")
     if review.slide.ended is None:
-        raise SignOffRefused(f"Slide {name} is still being counted.", "Start a new slide first.")
+        raise SignOffRefused(f"Slide {name} is still being counted.", "End it first.")
     if review.n_open:
         cells = "1 cell waits" if review.n_open == 1 else f"{review.n_open} cells wait"
         raise SignOffRefused(f"{cells} for a person.", "Confirm or reclassify each.")

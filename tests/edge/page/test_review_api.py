@@ -155,6 +155,16 @@ def test_without_a_journal_the_page_waits_for_one(tmp_path: Path) -> None:
         assert not (tmp_path / "journal.sqlite3").exists()
 
 
+def test_a_refusal_speaks_the_readers_language_where_a_person_reads_it(bench: Bench) -> None:
+    assert "The journal has no slide 9999." in bench.browser.get("/slides/9999").text
+    bench.browser.client.cookies.set("language", "de")
+    german = bench.browser.get("/slides/9999").text
+    assert "Diesen Objektträger" in german
+    assert "The journal" not in german
+    told = bench.browser.get("/api/slides/9999").json()
+    assert told["what"] == "The journal has no slide 9999.", "programs are told in English"
+
+
 def test_the_page_speaks_the_readers_language(bench: Bench) -> None:
     bench.browser.client.cookies.set("language", "de")
     html = bench.browser.get(f"/slides/{bench.slide}").text

@@ -48,7 +48,7 @@ export function element(name, { text, ...attributes } = {}, ...children) {
 /** What the server says no with. */
 export class Problem extends Error {
   constructor(status, told) {
-    super(`${told.what} ${told.next}`);
+    super(serviceWords("problem", told.code, `${told.what} ${told.next}`));
     this.status = status;
     this.code = told.code;
   }
