@@ -242,6 +242,12 @@ def review(page: Page) -> None:
     page.keyboard.press("r")
     page.keyboard.press("s")
     expect(page.locator("#groups").get_by_role("button", name="smudge cell")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#groups").get_by_role("button", name="smudge cell")).to_have_count(0)
+    expect(page.locator("#tiles")).to_be_focused()  # or the next Enter would undo once more
+    page.keyboard.press("r")
+    page.keyboard.press("s")
+    expect(page.locator("#groups").get_by_role("button", name="smudge cell")).to_be_visible()
     page.get_by_role("button", name="Waiting for you").click()
     if page.get_by_role("option").count():
         page.keyboard.press("a")

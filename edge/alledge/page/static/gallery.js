@@ -386,6 +386,10 @@ byId("undo").addEventListener("click", undo);
 byId("wider").addEventListener("click", actions.f);
 byId("several").addEventListener("click", () => setSeveral(!takesSeveral));
 byId("help").addEventListener("click", actions["?"]);
+// After a tap the keys are for the cells again: Enter would press the button once more. Keyboards keep their place.
+for (const button of document.querySelectorAll(".tools button")) {
+  button.addEventListener("click", (event) => { if (event.detail) canvas.focus({ preventScroll: true }); });
+}
 byId("size").addEventListener("input", () => { arrange(); go(at); });
 
 let isDue = false;
