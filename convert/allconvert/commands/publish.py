@@ -78,8 +78,9 @@ def publish(
     from allconvert.publishing.publish import plain_name, publish_model, stage_model
     from alledge import __version__
     from alledge.model_file import read_model
+    from alledge.models.examining import readable
 
-    chosen = name or plain_name(read_model(model).name)
+    chosen = name or plain_name(readable(lambda: read_model(model), str(model)).name)
     repository = _repository(repo, keys, False, timestamp_days)
     software, now = min_software or __version__, datetime.now(UTC)
     if stage:

@@ -80,7 +80,11 @@ def install(
         hold_to_device(offer.release, software)
         new = _installed(offer, now)
         hold_to_state(new, state, wish)
-        if state.serving is not None and state.serving.sha256 == new.sha256:
+        if state.serving is not None and (state.serving.sha256, state.serving.target) == (
+            new.sha256,
+            new.target,
+        ):
+            _keep_evidence(store, new, repository.evidence())
             return state.serving, False
         data = repository.download(offer)
         examine(data, offer.release, aside, prover)
@@ -196,10 +200,19 @@ def _installed(offer: Offer, now: datetime) -> Installed:
 
 def _keep(store: Store, new: Installed, data: bytes, evidence: dict[str, bytes]) -> None:
     store.keep_file(new.sha256, data)
-    folder = store.evidence / new.sha256
+    _keep_evidence(store, new, evidence)
+
+
+def _keep_evidence(store: Store, model: Installed, evidence: dict[str, bytes]) -> None:
+    """Keep the signatures beside a model: those of today, since the keys may have been made anew."""
+    folder = store.evidence / model.sha256
     make_folder(folder)
     for name, part in evidence.items():
-        write_whole(folder / name, part)
+        if not (folder / name).is_file() or read_file(folder / name, MAX_EVIDENCE_BYTES) != part:
+            write_whole(folder / name, part)
+    for path in folder.iterdir():
+        if path.name not in evidence:
+            path.unlink()
 
 
 def _pinned(pinned: tuple[str, int]) -> no.ModelPinned:

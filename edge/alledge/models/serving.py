@@ -71,7 +71,8 @@ def begin_service(data: Path, setting: str) -> "Probation":
     except InstalledModelDamaged as error:
         if state.good is None:
             raise
-        return Probation(data, fall_back(data, error.what_happened), proven=True)
+        path = fall_back(data, error.what_happened, is_its_fault=False)
+        return Probation(data, path, proven=True)
 
 
 def confirm(data: Path) -> None:
@@ -84,16 +85,18 @@ def stopped(data: Path) -> None:
     Store(data).change(steps.stopped)
 
 
-def fall_back(data: Path, why: str) -> Path:
+def fall_back(data: Path, why: str, *, is_its_fault: bool = True) -> Path:
     """The last good model serves again, and its file is given. Raises NoEarlierModel, and as `current`.
+
+    is_its_fault: False where the medium spoilt the file; then it may be installed again.
 
     Where the disk cannot keep that, the last good model is given all the same, for this run.
     """
-    store = Store(data)
+    store, step = Store(data), partial(steps.fall_back, why=why, is_its_fault=is_its_fault)
     try:
-        state = store.change(lambda before: steps.fall_back(before, why))
+        state = store.change(step)
     except StorageFailed:
-        state = steps.fall_back(store.load(), why)
+        state = step(store.load())
     return store.checked_path(_serving(state))
 
 

@@ -70,7 +70,12 @@ class State:
 
 
 def switch(state: State, new: Installed) -> State:
-    """`new` serves, on trial. A model that was itself on trial is no good one to go back to."""
+    """`new` serves, on trial. A model that was itself on trial is no good one to go back to.
+
+    The same file under another name or number, as after a new ceremony, goes on as it was.
+    """
+    if state.serving is not None and state.serving.sha256 == new.sha256:
+        return replace(state, serving=new)
     good = state.good if state.on_trial else state.serving
     failed = tuple(sha256 for sha256 in state.failed if sha256 != new.sha256)
     return replace(state, serving=new, good=good, starts=0, failed=failed, fell_back="", boot="", forgiven=0)
@@ -104,8 +109,10 @@ def stopped(state: State) -> State:
     return state if not state.starts else replace(state, starts=state.starts - 1, boot="")
 
 
-def fall_back(state: State, why: str) -> State:
+def fall_back(state: State, why: str, *, is_its_fault: bool = True) -> State:
     """The last good model serves again, and the one that failed is not taken again by itself.
+
+    is_its_fault: False where the medium spoilt its file, so that installing it again is the cure.
 
     Raises NoEarlierModel when there is none.
     """
@@ -114,7 +121,8 @@ def fall_back(state: State, why: str) -> State:
             f"The model failed ({why}), and there is none to go back to.", "Install another."
         )
     told = plain(f"{state.serving.name} v{state.serving.version} failed: {why}", 300)
-    failed = (*(sha for sha in state.failed if sha != state.serving.sha256), state.serving.sha256)
+    failed = tuple(sha for sha in state.failed if sha != state.serving.sha256)
+    failed += (state.serving.sha256,) if is_its_fault else ()
     return replace(
         state, serving=state.good, good=None, starts=None, failed=failed[-MAX_FAILED:], fell_back=told
     )

@@ -59,6 +59,27 @@ def test_verify_holds_after_the_keys_were_changed(scene: Scene) -> None:
     assert stay
 
 
+@pytest.mark.parametrize("number", [1, 2], ids=["its_number", "another_number"])
+def test_verify_holds_again_after_a_new_ceremony_when_the_same_model_is_installed(
+    scene: Scene, number: int
+) -> None:
+    from tests.edge.models.forge import strangers
+
+    for old, new in zip(scene.forge.signers["targets"], strangers(), strict=False):
+        scene.forge.swap_key("targets", old, new)
+    scene.forge.sign_root(*scene.forge.signers["root"])
+    scene.forge.targets.targets.clear()
+    scene.forge.add("smearnet", number, model_bytes(1))
+    scene.forge.bump()
+    scene.write()
+    trust_root(scene.device.store, scene.forge.roots[1], replace=True)
+    with pytest.raises(no.EvidenceBroken):
+        verify(scene.device.store, lambda _path: None)
+    assert scene.device.install(scene.stick).version == number
+    assert [model.version for model in verify(scene.device.store, lambda _path: None)] == [number]
+    assert not scene.device.store.load().on_trial, "it is the file that has proven itself"
+
+
 def test_other_labels_are_taken_when_a_person_accepts_them(scene: Scene) -> None:
     data = relabelled(("blast", "normal"), ("normal",))
     scene.forge.add("smearnet", 3, data)

@@ -204,6 +204,16 @@ def test_a_damaged_file_makes_room_for_the_last_good_one(tried: Device) -> None:
     assert start(tried).path.read_bytes() == model_bytes(1)
 
 
+def test_a_damaged_file_can_be_installed_again_since_it_was_the_cards_fault(
+    scene: Scene, tried: Device
+) -> None:
+    tried.confirm()
+    current(tried.data).write_bytes(b"rot")
+    assert start(tried).path.read_bytes() == model_bytes(1)
+    assert tried.install(scene.stick).version == 2
+    assert start(tried).path.read_bytes() == model_bytes(2)
+
+
 def test_a_damaged_only_model_is_refused(scene: Scene) -> None:
     current(scene.device.data).write_bytes(b"")
     with pytest.raises(no.InstalledModelDamaged):
