@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from allconvert.cli import app as convert_app
+from allconvert.publishing.holders import Holders
 from allconvert.publishing.keys import OFFLINE, ONLINE
 from allconvert.publishing.publish import check_as_device, plain_name, publish_model
 from allconvert.publishing.refusals import (
@@ -24,7 +25,7 @@ from allconvert.publishing.refusals import (
     RootUnknown,
     VersionPublished,
 )
-from allconvert.publishing.repository import Days, Holders, ModelRepository
+from allconvert.publishing.repository import Days, ModelRepository
 from alledge import __version__
 from alledge.cli import app as edge_app
 from alledge.errors import AllscopeError, ModelNotInt8, SelfTestFailed, StorageFailed

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from allconvert.cli import app as convert_app
+from allconvert.publishing.holders import Holders
 from allconvert.publishing.publish import sign_staged
 from allconvert.publishing.refusals import (
     AlreadySigned,
@@ -21,7 +22,7 @@ from allconvert.publishing.refusals import (
     StagedChanged,
     StagedOutdated,
 )
-from allconvert.publishing.repository import Holders, ModelRepository
+from allconvert.publishing.repository import ModelRepository
 from allconvert.publishing.staging import Staged
 from alledge import __version__
 from alledge.errors import AllscopeError, SelfTestFailed, StorageFailed

@@ -185,8 +185,9 @@ def _tell_staged(staged: "Staged", repo: Path) -> None:
 def _repository(
     repo: Path, keys: list[Path], no_passphrase: bool, timestamp_days: int | None = None
 ) -> "ModelRepository":
+    from allconvert.publishing.holders import Holders
     from allconvert.publishing.keys import ONLINE
-    from allconvert.publishing.repository import Holders, ModelRepository
+    from allconvert.publishing.repository import ModelRepository
 
     def passphrase(name: str, is_new: bool) -> bytes | None:
         if is_new and no_passphrase and name.startswith(ONLINE):

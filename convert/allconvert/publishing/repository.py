@@ -8,7 +8,7 @@ leaves files that nothing names.
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,14 +26,14 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]
     Timestamp,
 )
 
-from allconvert.publishing.keys import SHORT, Passphrase, find_signers, key_files, make_key, open_signers
+from allconvert.publishing.drafts import file_of, list_without, new_target, next_list, next_root
+from allconvert.publishing.holders import Holders
+from allconvert.publishing.keys import OFFLINE, SHORT, make_key
 from allconvert.publishing.refusals import (
-    AlreadySigned,
     KeysTooFew,
     KeyUnknown,
     RepositoryBusy,
     RepositoryExists,
-    RepositoryUnusable,
     VersionPublished,
 )
 from allconvert.publishing.staging import Stage, Staged, is_enough
@@ -46,7 +46,7 @@ from allconvert.publishing.verified import (
     require_repository,
 )
 from alledge.durable import make_folder, write_whole
-from alledge.models.release import TARGET, Release, target_name
+from alledge.models.release import TARGET, Release
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
@@ -60,14 +60,6 @@ class Days:
     targets: int = 365
     snapshot: int = 100
     timestamp: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Holders:
-    """Where private keys lie, and how they are opened."""
-
-    folders: Sequence[Path]
-    passphrase: Passphrase
 
 
 class ModelRepository:
@@ -90,7 +82,7 @@ class ModelRepository:
         root = Root(consistent_snapshot=True, expires=self._until("root"))
         signers: dict[str, list[CryptoSigner]] = {}
         for role in ROLES:
-            n, least = (holders, threshold) if role in {"root", "targets"} else (1, 1)
+            n, least = (holders, threshold) if role in OFFLINE else (1, 1)
             signers[role] = [make_key(keys, role, self._holders.passphrase) for _ in range(n)]
             for signer in signers[role]:
                 root.add_key(signer.public_key, role)
@@ -120,9 +112,9 @@ class ModelRepository:
         with self._alone():
             state = self._state()
             target = self._new_target(state, data, release)
-            signers = self._signers(state, "targets")
+            signers = self._holders.enough(state.root.signed, "targets")
             self._write_model(target, data)
-            self._renew(state, self._next_list(state, target), signers)
+            self._renew(state, next_list(state, self._until("targets"), target), signers)
 
     def stage(self, data: bytes, release: Release) -> Staged:
         """Let a model wait for the signatures of other holders, signed by those whose keys are here.
@@ -132,20 +124,20 @@ class ModelRepository:
         with self._alone():
             state = self._state()
             target = self._new_target(state, data, release)
-            name = f"{target.hashes['sha256']}.{target.path}"
-            return self._stage(state, self._next_list(state, target), data, name)
+            listed = next_list(state, self._until("targets"), target)
+            return self._stage(state, listed, data, file_of(target))
 
     def stage_withdrawal(self, name: str, version: int) -> Staged:
         """Let the withdrawal of a model wait for signatures. Raises as `stage`."""
         with self._alone():
             state = self._state()
-            return self._stage(state, self._list_without(state, name, version))
+            return self._stage(state, list_without(state, self._until("targets"), name, version))
 
     def stage_root(self) -> Staged:
         """Let a new date under the root wait for signatures. Raises as `stage`."""
         with self._alone():
             state = self._state()
-            return self._stage(state, self._next_root(state.root))
+            return self._stage(state, next_root(state.root, self._until("root")))
 
     def sign(self, look: Callable[[Staged], None]) -> tuple[Staged | None, bool]:
         """Add the signatures of the holders whose keys are here, and make public what has enough of them.
@@ -165,10 +157,12 @@ class ModelRepository:
             staged = stage.load()
             look(staged)
             if staged.missing:
-                for signer in self._more_signers(state, staged):
+                for signer in self._holders.at_hand(
+                    state.root.signed, staged.role, [*staged.metadata.signatures]
+                ):
                     staged.metadata.sign(signer, append=True)
                 stage.put(staged.metadata)
-            is_public = is_enough(staged, state) and self._has_online_keys(state)
+            is_public = is_enough(staged, state) and self._holders.have_online(state.root.signed)
             if is_public:
                 self._publish_staged(state, staged)
                 stage.clear()
@@ -178,8 +172,8 @@ class ModelRepository:
         """Take a model off the list; devices that have it keep it. Raises RepositoryUnusable."""
         with self._alone():
             state = self._state()
-            listed = self._list_without(state, name, version)
-            self._renew(state, listed, self._signers(state, "targets"))
+            listed = list_without(state, self._until("targets"), name, version)
+            self._renew(state, listed, self._holders.enough(state.root.signed, "targets"))
 
     def refresh(self) -> None:
         """New dates under snapshot and timestamp, with the online keys alone."""
@@ -190,7 +184,9 @@ class ModelRepository:
         """A new date under the root, signed by its holders; gives its version."""
         with self._alone():
             state = self._state()
-            return self._write_root(self._next_root(state.root), self._signers(state, "root"))
+            return self._write_root(
+                next_root(state.root, self._until("root")), self._holders.enough(state.root.signed, "root")
+            )
 
     def rotate(self, role: str, dropped: str, keys: Path) -> int:
         """Replace a role's key that was lost or stolen; gives the new root's version.
@@ -204,17 +200,18 @@ class ModelRepository:
             if len(keyids) != 1 or len(dropped) < 4:
                 known = ", ".join(keyid[:SHORT] for keyid in state.root.signed.roles[role].keyids)
                 raise KeyUnknown(f"{role} has no single key {dropped}.", f"Its keys: {known}.")
-            signers = self._signers(state, "root", but=keyids[0])
+            signers = self._holders.enough(state.root.signed, "root", but=keyids[0])
             if role == "targets":
                 state = self._sign_list_without(state, keyids[0])
             added = make_key(keys, role, self._holders.passphrase)
-            root = self._next_root(state.root)
+            root = next_root(state.root, self._until("root"))
             root.signed.revoke_key(keyids[0], role)
             root.signed.add_key(added.public_key, role)
             version = self._write_root(root, signers)
             state = replace(state, roots=(*state.roots, root))
             is_list_valid = holds(root.signed, "targets", state.targets)
-            self._renew(state, signers=None if is_list_valid else self._signers(state, "targets"))
+            list_signers = None if is_list_valid else self._holders.enough(root.signed, "targets")
+            self._renew(state, signers=list_signers)
             return version
 
     def offers(self) -> tuple[str, ...]:
@@ -227,7 +224,7 @@ class ModelRepository:
         Where those who stay are too few without the new key, the new root has to come first.
         """
         try:
-            signers = self._signers(state, "targets", but=dropped)
+            signers = self._holders.enough(state.root.signed, "targets", but=dropped)
         except KeysTooFew:
             return state
         self._renew(state, signers=signers)
@@ -239,39 +236,10 @@ class ModelRepository:
                 f"{release.name} v{release.version} is not above what was published.",
                 f"Publish it as version {self.next_version(release.name)}.",
             )
-        target = TargetFile.from_data(release.target, data, ["sha256"])
-        if any(target.hashes == listed.hashes for listed in state.targets.signed.targets.values()):
-            raise VersionPublished("This file is published already.", "Publish another, or none.")
-        target.unrecognized_fields["custom"] = release.as_custom()
-        return target
-
-    def _next_list(self, state: PublicState, target: TargetFile | None = None) -> Metadata[Targets]:
-        """The list that follows the public one, not signed yet."""
-        listed = deepcopy(state.targets)
-        listed.signatures.clear()
-        if target is not None:
-            listed.signed.targets[target.path] = target
-        listed.signed.version += 1
-        listed.signed.expires = self._until("targets")
-        return listed
-
-    def _list_without(self, state: PublicState, name: str, version: int) -> Metadata[Targets]:
-        listed, target = self._next_list(state), target_name(name, version)
-        if listed.signed.targets.pop(target, None) is None:
-            has = ", ".join(sorted(listed.signed.targets)) or "nothing"
-            raise RepositoryUnusable(f"{target} is not on the list.", f"It has {has}.")
-        return listed
-
-    def _next_root(self, public: Metadata[Root]) -> Metadata[Root]:
-        """The root that follows, with a new date, not signed yet."""
-        root = deepcopy(public)
-        root.signatures.clear()
-        root.signed.version += 1
-        root.signed.expires = self._until("root")
-        return root
+        return new_target(state, data, release)
 
     def _write_model(self, target: TargetFile, data: bytes) -> None:
-        write_whole(self.folder / "targets" / f"{target.hashes['sha256']}.{target.path}", data)
+        write_whole(self.folder / "targets" / file_of(target), data)
 
     def _write_root(self, root: Metadata[Root], signers: Sequence[CryptoSigner]) -> int:
         self._write(f"{root.signed.version}.root.json", self._sign(root, signers))
@@ -286,7 +254,7 @@ class ModelRepository:
     ) -> Staged:
         stage = Stage(self.folder, state)
         stage.require_empty()
-        for signer in self._at_hand(state, metadata.signed.type):
+        for signer in self._holders.at_hand(state.root.signed, metadata.signed.type):
             metadata.sign(signer, append=True)
         stage.put(metadata, data, name)
         return stage.load()
@@ -311,10 +279,13 @@ class ModelRepository:
 
         listed: signed already where no signers are given.
         """
-        online = self._signers(state, "snapshot"), self._signers(state, "timestamp")
+        online = (
+            self._holders.enough(state.root.signed, "snapshot"),
+            self._holders.enough(state.root.signed, "timestamp"),
+        )
         snapshot, timestamp = deepcopy(state.snapshot), deepcopy(state.timestamp)
         if signers is not None:
-            listed = listed or self._next_list(state)
+            listed = listed or next_list(state, self._until("targets"))
             self._sign(listed, signers)
         if listed is not None:
             self._write(f"{listed.signed.version}.targets.json", listed.to_bytes())
@@ -333,46 +304,6 @@ class ModelRepository:
         names += [path.name[65:] for path in (self.folder / "targets").iterdir()]
         found = [TARGET.fullmatch(path) for path in names]
         return [int(match[2]) for match in found if match is not None and match[1] == name]
-
-    def _signers(self, state: PublicState, role: str, but: str = "") -> list[CryptoSigner]:
-        told = state.root.signed.roles[role]
-        keyids = [keyid for keyid in told.keyids if keyid != but]
-        return find_signers(self._holders.folders, role, keyids, told.threshold, self._holders.passphrase)
-
-    def _at_hand(self, state: PublicState, role: str, but: Collection[str] = ()) -> list[CryptoSigner]:
-        """Signers of a role whose keys are here, one at least, and no more than are needed.
-
-        Raises KeysTooFew.
-        """
-        told = state.root.signed.roles[role]
-        keyids = [keyid for keyid in told.keyids if keyid not in but]
-        found = open_signers(
-            self._holders.folders, keyids, told.threshold - len(but), self._holders.passphrase
-        )
-        if not found:
-            raise KeysTooFew(
-                f"No key that may sign {role} is here.", "Give the folder of a holder: --keys DIR."
-            )
-        return found
-
-    def _more_signers(self, state: PublicState, staged: Staged) -> list[CryptoSigner]:
-        signed = [*staged.metadata.signatures]
-        try:
-            return self._at_hand(state, staged.role, but=signed)
-        except KeysTooFew:
-            if key_files(self._holders.folders, signed):
-                raise AlreadySigned(
-                    "The holder whose keys are here has signed already.",
-                    "Carry the folder to another holder.",
-                ) from None
-            raise
-
-    def _has_online_keys(self, state: PublicState) -> bool:
-        for role in ("snapshot", "timestamp"):
-            told = state.root.signed.roles[role]
-            if len(key_files(self._holders.folders, told.keyids)) < told.threshold:
-                return False
-        return True
 
     def _state(self) -> PublicState:
         """What is public, verified from the root that lies beside the keys."""
