@@ -9,6 +9,7 @@ from alledge.card import Card
 from alledge.differential import Share, differential
 from alledge.errors import AllscopeError
 from alledge.journal.reading import SlideSummary
+from alledge.likeliest import likeliest
 from alledge.page.shapes import (
     CellOut,
     EntryOut,
@@ -106,6 +107,8 @@ def cells_json(review: SlideReview, indices: Iterable[int] | None = None) -> byt
         "patch": [cell.patch_sha256 for cell in cells],
         "call": [number[cell.call.label] if cell.call else -1 for cell in cells],
         "p": [round(1.0 - cell.doubt, 4) for cell in cells],
+        "guess": [number.get(likeliest(cell.call), -1) if cell.call else -1 for cell in cells],
+        "guess_p": [round(max(cell.call.p.values()), 4) if cell.call else 0.0 for cell in cells],
         "review": [int(cell.call is None or cell.call.review) for cell in cells],
         "word": [_spoken(cell.opinion is not None, cell.label, number) for cell in cells],
         "amended": [_spoken(cell.amendment is not None, cell.amended_label, number) for cell in cells],

@@ -130,7 +130,8 @@ class CellsOut(_Shape):
     """Cells as columns of equal length, for there may be 20,000.
 
     index: place in the slide. call, word, amended: index into labels; call -1: none, word and amended -2:
-    nobody spoke, -1: no cell. p: of the called label. review: the model abstained. seen: newest word on it.
+    nobody spoke, -1: no cell. p: of the called label. guess, guess_p: the likeliest label, which a threshold
+    may not call. review: the model abstained. seen: newest word on it.
     withdrawn: when it changes, so do indices, and all must be asked for again.
     """
 
@@ -143,6 +144,8 @@ class CellsOut(_Shape):
     patch: list[str]
     call: list[int]
     p: list[float]
+    guess: list[int]
+    guess_p: list[float]
     review: list[int]
     word: list[int]
     amended: list[int]

@@ -8,9 +8,11 @@ import pytest
 from alledge.journal.reading import JournalReader
 from alledge.journal.verification import verify_journal
 from alledge.strict_json import Json
+from alledge.types import Call
 from tests.edge.journal.made import WALL
 from tests.edge.page.bench import Bench
 from tests.edge.page.made import browser
+from tests.edge.review.made import begin_slide, tracked
 
 
 def events(bench: Bench, kind: str) -> list[dict[str, Json]]:
@@ -25,6 +27,19 @@ def test_cells_come_as_columns_of_one_length_with_the_models_call_and_no_word(be
     assert [told["labels"][call] for call in told["call"]] == ["blast", "normal", "blast"] * 2
     assert told["review"] == [0, 0, 1] * 2
     assert told["word"] == [-2] * 6
+
+
+def test_a_cell_that_its_threshold_calls_otherwise_tells_its_likeliest_label_too(tmp_path: Path) -> None:
+    torn = Call("normal", {"normal": 0.29, "blast": 0.71}, review=True, reason="close to the threshold")
+    journal, _, slide = begin_slide(tmp_path, ended=False)
+    journal.append_field(slide, tracked(9, [(99, torn, True, True)]))
+    with browser(tmp_path) as asked:
+        asked.enter()
+        told = asked.cells(slide)
+    journal.close()
+    assert told["labels"][told["call"][-1]] == "normal"
+    assert told["labels"][told["guess"][-1]] == "blast"
+    assert (told["p"][-1], told["guess_p"][-1]) == (0.29, 0.71)
 
 
 def test_a_word_an_undo_and_what_changed_since(bench: Bench) -> None:

@@ -43,6 +43,8 @@ export class Cells {
         path: `/patches/${told.field[i]}/${told.position[i]}/${told.patch[i]}.png`,
         call,
         p: told.p[i],
+        guess: name(told.guess[i]),
+        guessP: told.guess_p[i],
         review: told.review[i] === 1,
         spoken,
         amended,

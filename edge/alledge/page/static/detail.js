@@ -22,7 +22,7 @@ export async function showDetail(slide, cell, tell) {
   }
   if (asked !== cell.index) return;
   const reason = told.review_reason ? oneOf("reason", told.review_reason) : "";
-  const model = told.label === null ? t("page.gallery.no-model") : t("page.gallery.model-says", { label: labelText(told.label), p: percent(told.p[told.label]) });
+  const model = modelWords(told);
   byId("cell-word").replaceChildren(
     element("strong", { text: labelText(cell.label) }), ` ${tell(cell)}`,
     element("span", { class: "sub", text: model }),
@@ -30,6 +30,15 @@ export async function showDetail(slide, cell, tell) {
   byId("bars").replaceChildren(...Object.entries(told.p).map(([label, p]) => bar(label, p)));
   showMorphology(told);
   showHistory(told);
+}
+
+/** What the model says; where a cell waits and is likelier something else than the threshold makes it, both. */
+function modelWords(told) {
+  if (told.label === null) return t("page.gallery.no-model");
+  const guess = Object.keys(told.p).reduce((a, b) => (told.p[b] > told.p[a] ? b : a), told.label);
+  const isTorn = told.review && guess !== told.label;
+  const p = percent(told.p[isTorn ? guess : told.label]);
+  return t(isTorn ? "page.gallery.model-torn" : "page.gallery.model-says", { label: labelText(told.label), guess: labelText(guess), p });
 }
 
 function bar(label, p) {

@@ -1,7 +1,7 @@
 // The gallery: all cells of a slide, grouped by what they are called, the most doubtful first. Only tiles in
 // sight exist; a cell is confirmed with one key and reclassified with two.
 import "./frame.js";
-import { ask, byId, element, isTyping, labelText, notice, percent, Problem, shareWords, t, trying } from "./common.js";
+import { ask, byId, element, isTyping, labelText, notice, percent, Problem, shareWords, t, trying, wholePercent } from "./common.js";
 import { Cells, SIGNS, stateOf } from "./cells.js";
 import { showDetail } from "./detail.js";
 import { openPalette } from "./palette.js";
@@ -84,6 +84,9 @@ function newTile() {
   return tile;
 }
 
+/** How sure the model is; of a cell that waits and is likelier something else, of what. */
+const sureness = (cell) => (cell.isOpen && cell.guess !== cell.label ? `${labelText(cell.guess)} ${wholePercent(cell.guessP)}` : percent(cell.p));
+
 function dress(tile, cell, place) {
   const { x, y } = placeOf(layout, place);
   tile.style.transform = `translate(${x}px, ${y}px)`;
@@ -97,9 +100,9 @@ function dress(tile, cell, place) {
     tile.dataset.state = state;
     const [sign, words] = tile.lastElementChild.children;
     sign.textContent = SIGNS[state];
-    words.textContent = cell.spoken || cell.amended ? cell.who : percent(cell.p);
+    words.textContent = cell.spoken || cell.amended ? cell.who : sureness(cell);
     const told = t(`page.gallery.state.${state}`);
-    tile.setAttribute("aria-label", `${labelText(cell.label)}, ${told}, ${percent(cell.p)}`);
+    tile.setAttribute("aria-label", `${labelText(cell.label)}, ${told}, ${sureness(cell)}`);
   }
   tile.setAttribute("aria-setsize", order.length);
   tile.setAttribute("aria-posinset", place + 1);
@@ -217,16 +220,19 @@ function meant() {
 
 const seenOf = (cell) => ({ field: cell.field, position: cell.position, seen: cell.seen });
 
-/** Say what cells are; the cursor goes on to the next that was not meant. */
+/** Say what cells are, and tell whether it is written; the cursor goes on to the next that was not meant. */
 async function say(meantCells, label) {
   const words = new Set(meantCells.map((cell) => cell.index));
   const next = order.slice(at).find((cell) => !words.has(cell.index)) ?? order.findLast((cell) => !words.has(cell.index));
-  await changing(() => ask("POST", `/api/slides/${slide}/words`, { label, cells: meantCells.map(seenOf) }), next);
+  return await changing(() => ask("POST", `/api/slides/${slide}/words`, { label, cells: meantCells.map(seenOf) }), next);
 }
 
 async function confirm() {
   const groups = Map.groupBy ? Map.groupBy(meant(), (cell) => cell.label) : grouped(meant());
-  for (const [label, members] of groups) await say(members, label);
+  const said = [];
+  for (const [label, members] of groups) if (await say(members, label)) said.push(`${members.length} × ${labelText(label)}`);
+  const isSeveral = [...groups.values()].flat().length > 1; // of one, the tile tells
+  if (said.length && isSeveral) notice(t("page.gallery.confirmed-several", { told: said.join(", ") }));
 }
 
 function grouped(list) {
@@ -241,11 +247,14 @@ async function undo() {
 
 let isBusy = false;
 async function changing(action, next) {
-  if (isBusy || !mayReview) return;
+  if (isBusy || !mayReview) return false;
   isBusy = true;
   try {
     const told = await action();
-    if (told.withdrawn !== cells.withdrawn) return void await lookAgain();
+    if (told.withdrawn !== cells.withdrawn) {
+      await lookAgain();
+      return true;
+    }
     cells.take(told);
     const target = next ? next.index : told.index[0];
     chosen.clear();
@@ -254,10 +263,12 @@ async function changing(action, next) {
     const place = order.findIndex((cell) => cell.index === target);
     if (place >= 0) go(place);
     refreshSummary();
+    return true;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     notice(error.message, "bad");
     if (error.status === 409) await lookAgain();
+    return false;
   } finally {
     isBusy = false;
   }
