@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from allconvert.cli import app as convert_app
+from allconvert.publishing import refusals
 from allconvert.publishing.holders import Holders
 from allconvert.publishing.keys import OFFLINE, ONLINE
 from allconvert.publishing.publish import check_as_device, plain_name, publish_model
@@ -32,6 +33,7 @@ from alledge.errors import AllscopeError, ModelNotInt8, SelfTestFailed, StorageF
 from alledge.model_file import pack_model, parse_model
 from alledge.models import refusals as no
 from alledge.models.release import describe
+from tests.conftest import REPOSITORY
 from tests.edge.models.forge import Device, model_bytes, relabelled
 from tests.edge.tiny_model import FLOAT, TinyNetwork, tiny_card
 
@@ -477,3 +479,11 @@ def test_files_of_odd_names_among_the_metadata_are_left_alone(made: Path, device
         shutil.copy(made / "repo" / "metadata" / "1.root.json", made / "repo" / "metadata" / name)
     add(opened(made / "repo", made / "keys"), 2)
     assert device.install(made / "repo", software=__version__).version == 2
+
+
+def test_each_code_of_the_desk_is_explained() -> None:
+    text = (REPOSITORY / "docs" / "signed-models.md").read_text()
+    kinds = [kind for kind in vars(refusals).values() if isinstance(kind, type)]
+    codes = [kind.code for kind in kinds if kind.__module__ == refusals.__name__]
+    assert len(codes) > 10
+    assert [code for code in codes if f"`{code}`" not in text] == []
