@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 from alledge.cameras import FrameSource, open_camera
@@ -64,12 +65,17 @@ def main(arguments: list[str]) -> int:
     ring.beat(Phase.OPENING, time.monotonic_ns())
     try:
         with open_camera(job.spec) as source:
-            is_archive = job.spec.startswith("file:")
-            _serve_until_failure(WholeImages(source) if is_archive else source, ring, job)
+            _serve_until_failure(WholeImages(source) if _is_folder(job.spec) else source, ring, job)
     except AllscopeError as error:
         _leave_word(ring, job.bell, error)
         return error.exit_status
     return 0
+
+
+def _is_folder(spec: str) -> bool:
+    """Whether a SPEC names a folder of images; a single one may still be made whole, and is tried again."""
+    kind, _, path = spec.partition(":")
+    return kind == "file" and Path(path).is_dir()
 
 
 def job_as_json(job: CameraJob) -> str:
