@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from tests.edge.scanning.archive import make_archive
 from tests.edge.service.tiny_service import true_model_bytes
 from tests.system.dask_cluster import DaskCluster, dask_cluster
-from tests.system.processes import BIN, run_command
+from tests.system.processes import BIN, Finished, run_command
 from tests.system.tls_files import tls_environment
 
 N = 150
@@ -206,6 +208,28 @@ def test_where_no_scheduler_is_the_address_is_told(
         done = run_command("alledge", *command("none.jsonl", "--cluster", scheduler), cwd=site)
         assert scheduler in done.must_refuse("cluster-unreachable").err
     assert not list(site.glob("none.jsonl*"))
+
+
+def test_a_scheduler_that_takes_the_connection_and_says_nothing_is_not_waited_for_in_vain(
+    site: Path,
+) -> None:
+    """As one whose machine hangs. In a process of its own, which must also end with Dask's threads in it."""
+    impatient = (
+        "from alledge import cli; from alledge.scanning import dask_client as d; d._CONNECT_S = 2; cli.main()"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        arguments = [sys.executable, "-c", impatient, *command("mute.jsonl", "--cluster", address)]
+        done = subprocess.run(
+            [str(part) for part in arguments],
+            cwd=site,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    Finished(done.returncode, done.stdout, done.stderr).must_refuse("cluster-unreachable")
+    assert "no answer for 2 s" in done.stderr
 
 
 def test_a_cluster_behind_tls_answers_those_who_have_a_certificate(

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _ADDRESS: Final = re.compile(r"((tcp|tls|ucx|ws|wss)://)?[^/]+:\d+/?")
 _IN_FILE: Final = re.compile(r'"address":\s*"([^"]*)"')
 _NOT_THERE: Final = ("ModuleNotFoundError", "ImportError", "AttributeError")
 _CLOSE_S: Final = 5.0
+_CONNECT_S: Final = 120.0
 _ANSWER_S: Final = 60.0  # a scheduler that is stopped, or whose machine hangs, breaks no connection
 _MOMENT_S: Final = 0.2
 _AGAIN_S: Final = 1.0
@@ -69,7 +71,10 @@ class DaskClient:
         address = _address(scheduler)
         try:
             security = _security(address)
-            return cls(Client(address, security=security, name="alledge-scan", set_as_default=False))
+            name = "alledge-scan"
+            return cls(
+                _connected(lambda: Client(address, security=security, name=name, set_as_default=False))
+            )
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise ClusterUnreachable(
                 f"No scheduler of Dask can be reached at {scheduler} ({_in_words(error)}).", _START
@@ -151,6 +156,26 @@ def _answer_of(future: "Future[bytes]", result: bytes | BaseException) -> bytes 
     if isinstance(result, KilledWorker):
         return Lost(result.allowed_failures + 1)
     raise _unable("The cluster", result)
+
+
+def _connected(connect: Callable[[], Client]) -> Client:
+    """Dask waits for ever for a scheduler that takes a connection and then says nothing; here not."""
+    came: SimpleQueue[Client | Exception] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            came.put(connect())
+        except Exception as error:  # noqa: BLE001 - raised again by the one that waits
+            came.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result = came.get(timeout=_CONNECT_S)
+    except Empty:
+        raise TimeoutError(f"no answer for {_CONNECT_S:g} s") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _security(address: str) -> Security:
