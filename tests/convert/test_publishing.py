@@ -3,6 +3,8 @@
 import json
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,6 +52,12 @@ def add(repository: ModelRepository, version: int, number: int | None = None) ->
     data = model_bytes(version)
     card = parse_model(data, "").card
     repository.add(data, describe(card, "smearnet", number or version, __version__, NOW))
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the commands set for the processes that they start ends with the test."""
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
 
 
 @pytest.fixture(scope="module")
@@ -317,6 +325,15 @@ def test_from_the_ceremony_to_a_device_that_goes_back(tmp_path: Path) -> None:
     run("model", "pin", "tiny", 1, "--data", data, app=edge_app)
     with pytest.raises(no.ModelPinned):
         run("model", "install", repo, "--version", 2, "--data", data, app=edge_app)
+
+
+def test_no_process_that_is_started_at_the_desk_loads_code_from_where_one_stands(tmp_path: Path) -> None:
+    """A holder may well stand in the folder of a stick, beside a `numpy.py` of somebody else's."""
+    (tmp_path / "numpy.py").write_text("raise SystemExit('code from the stick')")
+    run("publish-init", "--repo", tmp_path / "repo", "--keys", tmp_path / "keys")
+    asked = [sys.executable, "-m", "allconvert.isolated", "--help"]
+    done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False, input="")
+    assert "code from the stick" not in done.stderr
 
 
 def test_private_keys_are_not_laid_where_they_would_be_copied_to_the_web(tmp_path: Path) -> None:

@@ -189,6 +189,9 @@ def _repository(
     from allconvert.publishing.keys import ONLINE
     from allconvert.publishing.repository import ModelRepository
 
+    # Runtimes are asked in other processes: none of them shall load a module that lies on a holder's stick.
+    os.environ["PYTHONSAFEPATH"] = "1"
+
     def passphrase(name: str, is_new: bool) -> bytes | None:
         if is_new and no_passphrase and name.startswith(ONLINE):
             return None

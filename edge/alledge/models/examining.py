@@ -8,6 +8,7 @@ whoever reads it, to take a runtime down or to compute for ever, and what instal
 import json
 import resource
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -29,7 +30,7 @@ from alledge.errors import (
 from alledge.illumination import ILLUMINATION_VERSION
 from alledge.model_file import ModelFile, parse_model, read_model
 from alledge.models.plain import plain
-from alledge.models.refusals import ExaminationBroke, PatchContractDiffers, SoftwareTooOld
+from alledge.models.refusals import ExaminationBroke, ModelTooSlow, PatchContractDiffers, SoftwareTooOld
 from alledge.models.release import Release, hold_to_card, software_order
 from alledge.patches import PATCH_PX, PATCH_UM
 from alledge.programs import run_program
@@ -37,9 +38,12 @@ from alledge.service.sentinel import self_test
 
 Prover: TypeAlias = Callable[[Path], None]
 """Reads a model file and asks its golden vectors. Raises what `alledge.model_file` has for files that are no
-models, SelfTestFailed, ExaminationBroke or RuntimeMissing."""
+models, SelfTestFailed, ModelTooSlow, ExaminationBroke or RuntimeMissing."""
 
 REFUSED_STATUS: Final = 3
+PROVEN: Final = "as it must"
+"""What the process says at the end: an end without words, though of status 0, proves nothing."""
+
 LIMIT_S: Final = 300.0
 LIMIT_BYTES: Final = 768 * 2**20
 """Memory that reading and asking a model may take; a file may be 64 MiB, and so may its golden vectors."""
@@ -52,12 +56,16 @@ ANSWERS: Final = {
         ModelDamaged,
         ModelLabelsDiffer,
         ModelNotInt8,
+        ModelTooSlow,
         ModelUnreadable,
         PathUnusable,
         RuntimeMissing,
         SelfTestFailed,
     )
 }
+SLOWEST_S: Final = 0.1
+"""Processor time a patch. Networks for devices take milliseconds; a field may have fifty cells."""
+
 DEVICE_PATCH: Final = {
     "um": f"{PATCH_UM}",
     "px": f"{PATCH_PX}",
@@ -119,8 +127,9 @@ def prove_apart(path: Path) -> None:
     """Look at a model in a process of its own. Raises as `Prover`."""
     if not installed_runtimes():
         raise RuntimeMissing("No TFLite runtime is installed.", "Install one: `pip install ai-edge-litert`.")
-    ran = run_program((sys.executable, "-m", "alledge.models.examining", str(path)), LIMIT_S)
-    if ran.status == 0:
+    # -P: whoever stands in the stick's folder must not run a `numpy.py` that lies there.
+    ran = run_program((sys.executable, "-P", "-m", "alledge.models.examining", str(path)), LIMIT_S)
+    if ran.status == 0 and ran.out == PROVEN:
         return
     refusal = _told(ran.out) if ran.status == REFUSED_STATUS else None
     if refusal is not None:
@@ -130,9 +139,13 @@ def prove_apart(path: Path) -> None:
 
 
 def prove(path: Path) -> Card:
-    """Ask the golden vectors in this process; gives the card. Raises what the self-test raises."""
+    """Ask the golden vectors in this process; gives the card. Raises as the self-test, and ModelTooSlow."""
     model = readable(lambda: read_model(path), path.name)
-    self_test(open_classifier(model), model.golden, model.card)
+    classifier, began_s = open_classifier(model), time.process_time()
+    self_test(classifier, model.golden, model.card)
+    each_s = (time.process_time() - began_s) / len(model.golden.patches)
+    if each_s > SLOWEST_S:
+        raise ModelTooSlow(f"The model takes {each_s:.2g} s a cell on this device.", PUBLISHED_AGAIN)
     return model.card
 
 
@@ -152,6 +165,7 @@ def _answer(path: Path) -> int:
     except AllscopeError as error:
         sys.stdout.write(json.dumps([error.code, error.what_happened, error.next_step]))
         return REFUSED_STATUS
+    sys.stdout.write(PROVEN)
     return 0
 
 

@@ -13,7 +13,7 @@
     ├── ClockBehind
     ├── TargetNameUnsafe, TargetUndescribed, TargetTooLarge, TargetChanged
     ├── SoftwareTooOld, ModelOlder, VersionReused, ModelPinned, ModelFailedHere
-    ├── PatchContractDiffers, LabelsSwapped, LabelsChanged, ReleaseDiffers, ExaminationBroke
+    ├── PatchContractDiffers, LabelsSwapped, LabelsChanged, ReleaseDiffers, ExaminationBroke, ModelTooSlow
     └── InstalledModelDamaged, StoreDamaged, EvidenceBroken, TrialFailed
 
 A file that is no model, float, damaged or wrong on its golden vectors is refused with the errors that
@@ -285,6 +285,12 @@ class ExaminationBroke(RefusedError):
     """The runtime broke down, or did not end, on a model's golden vectors."""
 
     code = "examination-broke"
+
+
+class ModelTooSlow(RefusedError):
+    """A model takes so long a cell here that fields could not be judged as they come."""
+
+    code = "model-too-slow"
 
 
 class InstalledModelDamaged(RefusedError):

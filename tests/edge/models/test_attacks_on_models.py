@@ -7,6 +7,7 @@ what the dishonest can do.
 import io
 import json
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -439,7 +440,7 @@ def test_a_model_that_answers_otherwise_on_this_machine_is_refused(tmp_path: Pat
 
 
 @needs_runtime
-@pytest.mark.parametrize("last_words", ["kill -SEGV $$", "exit 1", "kill -KILL $$"])
+@pytest.mark.parametrize("last_words", ["kill -SEGV $$", "exit 1", "kill -KILL $$", "exit 0", "exit 3"])
 def test_a_model_that_takes_the_runtime_down_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_words: str
 ) -> None:
@@ -449,6 +450,33 @@ def test_a_model_that_takes_the_runtime_down_is_refused(
     monkeypatch.setattr(sys, "executable", str(dying))
     with pytest.raises(no.ExaminationBroke):
         prove_apart(tmp_path / "model.tflite")
+
+
+@needs_runtime
+@pytest.mark.parametrize("module", ["numpy", "json", "alledge", "sitecustomize"])
+def test_code_on_the_stick_is_not_run_by_who_stands_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    (tmp_path / f"{module}.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w').close()\nraise SystemExit(0)\n"
+    )
+    (tmp_path / "model.tflite").write_bytes(model_bytes(2))
+    monkeypatch.chdir(tmp_path)
+    prove_apart(tmp_path / "model.tflite")
+    assert not (tmp_path / "ran").exists()
+
+
+@needs_runtime
+def test_a_model_that_takes_too_long_a_cell_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model_bytes(2))
+    prove(path)
+    ticks = iter((100.0, 100.0 + 256 * 0.11))
+    monkeypatch.setattr(time, "process_time", lambda: next(ticks))
+    with pytest.raises(no.ModelTooSlow, match=r"0\.11 s a cell"):
+        prove(path)
 
 
 @needs_runtime
