@@ -5,7 +5,9 @@ whoever reads it, to take a runtime down or to compute for ever, and what instal
 `python -m alledge.models.examining FILE` is that process.
 """
 
+import contextlib
 import json
+import os
 import resource
 import sys
 import time
@@ -170,11 +172,17 @@ def _answer(path: Path) -> int:
 
 
 def _limit(n_bytes: int) -> None:
-    """Let this process take so much more memory and no more, and leave no core file when it dies."""
+    """Let this process take so much more memory and no more, and leave no core file when it dies.
+
+    The service works beside it: it is the first to wait for a core, and the first to go when memory is short.
+    """
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])  # proc(5): data and stack
     limit = pages * resource.getpagesize() + n_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(10)
+    with contextlib.suppress(OSError):  # a container may forbid it; the limit above holds all the same
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import io
 import json
 import os
 import socket
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -407,6 +409,16 @@ def test_a_model_that_wants_gigabytes_gets_them_nowhere(
     with pytest.raises(kind):
         install(scene.device.store, FolderFetcher(scene.stick), None, NOW, prove_apart, SOFTWARE)
     assert scene.device.serves() == model_bytes(1)
+
+
+def test_an_examination_gives_way_to_the_service_beside_it() -> None:
+    asked = (
+        "import os, resource; from alledge.models.examining import _limit; _limit(2**28);"
+        "print(open('/proc/self/oom_score_adj').read().strip(), os.nice(0) >= 10,"
+        "resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_DATA)[0] < 2**33)"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1000 True (0, 0) True"
 
 
 def test_what_is_examined_is_what_was_signed_though_the_copy_changes_meanwhile(
