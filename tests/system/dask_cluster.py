@@ -53,6 +53,13 @@ class DaskCluster:
             *options,
         )
 
+    def wait_for_workers(self, n: int) -> None:
+        """Until so many have said that the scheduler knows them."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self.log().count("Registered to:") < n:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
     def log(self) -> str:
         return (self.folder / "log").read_text()
 

@@ -40,6 +40,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     with dask_cluster(tmp_path_factory.mktemp("dask") / "cluster") as cluster:
         cluster.start_worker()
         cluster.start_worker("--no-nanny")
+        cluster.wait_for_workers(2)
         yield cluster
 
 
