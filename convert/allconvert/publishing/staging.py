@@ -29,6 +29,7 @@ from allconvert.publishing.refusals import (
 )
 from allconvert.publishing.verified import LONGEST, PublicState, holds, read_metadata
 from alledge.durable import make_folder, write_whole
+from alledge.models.plain import plain
 from alledge.models.release import Release, read_release
 from alledge.models.store import MAX_FILE_BYTES, read_file
 
@@ -69,7 +70,7 @@ class Staged:
                 f"  needs     allscope {release.min_software}; described {release.published_utc}",
             ]
         elif self.removed:
-            what = [f"taken off the list: {self.removed}"]
+            what = [f"taken off the list: {plain(self.removed)}"]
         else:
             what = [f"the {self.role} with a new date and no other change"]
         signed = ", ".join(self.signed_by) or "nobody"

@@ -117,8 +117,8 @@ def readable(read: Callable[[], ModelFile], source: str) -> ModelFile:
     """
     try:
         return read()
-    except AllscopeError:
-        raise
+    except AllscopeError as error:  # which quotes names that are in the file
+        raise type(error)(plain(error.what_happened, 400), error.next_step) from error
     except Exception as error:
         raise ModelUnreadable(
             f"{source} cannot be read ({type(error).__name__}: {plain(error)}).", PUBLISHED_AGAIN

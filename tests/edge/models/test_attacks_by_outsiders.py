@@ -77,6 +77,11 @@ def test_a_server_cannot_write_to_the_terminal(scene: Scene) -> None:
         ).isprintable()
 
 
+def test_a_card_cannot_write_to_the_terminal(scene: Scene) -> None:
+    released(scene, with_card(lambda text: text.replace("{", '{"\\u001b[2J": 1,', 1)))
+    assert str(refused(scene, "model-unreadable")).isprintable()
+
+
 def test_a_state_cannot_write_to_the_terminal(scene: Scene) -> None:
     scene.device.install(scene.stick)
     assert fall_back(scene.device.store.load(), "\x1b[2J").fell_back.isprintable()
