@@ -31,5 +31,6 @@ def publish(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda heard, _: stopped.append(heard))
     typer.echo(RESEARCH_USE_ONLY, err=True)
-    outbox = Outbox(Path(settings.data), settings.name, MqttBroker(settings))
+    broker = MqttBroker(settings, lambda: bool(stopped))
+    outbox = Outbox(Path(settings.data), settings.name, broker)
     publish_all(outbox, lambda: bool(stopped), lambda line: typer.echo(line, err=True))

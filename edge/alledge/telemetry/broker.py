@@ -62,10 +62,13 @@ class Broker(Protocol):
 
 
 class MqttBroker:
-    """The broker of the settings; connects when it is needed. Not for two threads."""
+    """The broker of the settings; connects when it is needed. Not for two threads.
 
-    def __init__(self, settings: PublishSettings) -> None:
-        self._settings = settings
+    is_stopped: whether somebody asked for the end, so that an answer is not waited for any longer.
+    """
+
+    def __init__(self, settings: PublishSettings, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        self._settings, self._is_stopped = settings, is_stopped
         self._client: mqtt.Client | None = None
         self._greeting: list[ReasonCode] = []
         self._answers: dict[int, ReasonCode] = {}
@@ -245,6 +248,8 @@ class MqttBroker:
 
     def _listen(self, client: mqtt.Client, silent_since_s: float) -> None:
         """Wait a little for the answer that the broker owes."""
+        if self._is_stopped():
+            raise _unavailable("An answer of the broker was not waited for, on stopping.")
         if time.monotonic() - silent_since_s > self._patience_s:
             self._patience_s = min(2 * self._patience_s, LONGEST_PATIENCE_S)
             raise _unavailable("The broker owes an answer and is silent.")

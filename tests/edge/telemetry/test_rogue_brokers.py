@@ -6,6 +6,7 @@ import os
 import random
 import sqlite3
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -250,6 +251,24 @@ def test_a_broker_that_answers_late_each_time_gets_all_in_the_end(data: Path) ->
             except BrokerUnavailable:
                 continue
     assert cursor_of(data) == 1
+
+
+def test_who_is_stopped_waits_for_no_answer(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_module, "PATIENCE_S", 30.0)
+    stopped = threading.Event()
+
+    def silent(visit: Visit) -> None:
+        visit.say(welcome())
+        visit.read()
+        stopped.set()
+        visit.read()
+
+    with RogueBroker(silent) as rogue:
+        asked = rogue.broker(data)
+        broker = MqttBroker(asked._settings, stopped.is_set)
+        began_s = time.monotonic()
+        publish(Outbox(data, "d", broker), stopped.is_set, lambda _: None)
+    assert time.monotonic() - began_s < 5
 
 
 def test_a_broker_that_drips_is_left(data: Path) -> None:
