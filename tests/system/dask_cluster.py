@@ -40,8 +40,14 @@ class DaskCluster:
         assert isinstance(address, str)
         return address
 
-    def start_worker(self, *options: str) -> subprocess.Popen[bytes]:
-        """With one thread, and a nanny that starts it again when it dies unless the options say otherwise."""
+    def start_worker(self, *options: str, odd: str | None = None) -> subprocess.Popen[bytes]:
+        """With one thread, and a nanny that starts it again when it dies unless the options say otherwise.
+
+        odd: what is wrong with it, of those that odd_dask_worker.py knows.
+        """
+        if odd is not None:
+            self.environment["ODD_WORKER"] = odd
+            options = ("--preload", "tests.system.odd_dask_worker", *options)
         return self._run(
             "worker",
             "--nthreads",

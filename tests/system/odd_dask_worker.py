@@ -1,11 +1,12 @@
 """Given to `dask worker --preload`: makes that worker another machine, by what ODD_WORKER says.
 
-differs: has another OpenCV. blind: does not see the archive. rounds: gives other last digits. dies: is killed
-with its process at an image called so.
+differs: has another OpenCV. slow: takes its time. blind: does not see the archive. rounds: gives other last
+digits. dies: is killed with its process at an image called so.
 """
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from alledge.scanning import cluster_worker, process
@@ -26,8 +27,15 @@ def dies(order: bytes, task: Task) -> Answer:
     return looked_at(order, task)
 
 
+def slow(order: bytes, task: Task) -> Answer:
+    time.sleep(0.1)
+    return looked_at(order, task)
+
+
 if WHAT == "differs":
     cluster_worker.software_here = other_software
+elif WHAT == "slow":
+    cluster_worker._looked_at = slow
 elif WHAT == "dies":
     cluster_worker._looked_at = dies
 else:

@@ -10,6 +10,7 @@ file that was looked at is the one that this machine sees.
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -65,6 +66,8 @@ class ClusterWorkers:
         self._order = b""
         self._under_way: dict[int, Sequence[Task]] = {}
         self._n_given = 0
+        self._suspects: deque[Task] = deque()
+        self._suspect: int | None = None
         self._n_threads = 0
         self._looked_s = -_LOOK_EVERY_S
         self._alone_since_s: float | None = None
@@ -116,30 +119,39 @@ class ClusterWorkers:
         for number, told in self._dask.answers():
             bunch = self._under_way.pop(number)
             if not isinstance(told, bytes):
-                yield from self._lost(bunch, told.n_times)
+                yield from self._lost(number, bunch, told.n_times)
             elif told.startswith(STOP):
                 raise same_error(told[len(STOP) :])
             else:
                 for task, line in zip(bunch, told.splitlines(), strict=True):
                     yield confirmed(task, Answer.from_line(line))
+        self._try_suspect()
 
-    def _give(self, bunch: Sequence[Task]) -> None:
+    def _give(self, bunch: Sequence[Task]) -> int:
         number = self._n_given
         self._n_given += 1
         self._under_way[number] = bunch
         lines = b"".join(task.to_line() for task in bunch)
         name = f"alledge-scan-{self._run}-{number}"
         self._dask.submit(number, name, look_at_images, self._order, lines)
+        return number
 
-    def _lost(self, bunch: Sequence[Task], n_times: int) -> Iterator[Answer]:
-        """Workers were lost over and over: the image is told, once it is known which one it is."""
-        if len(bunch) > 1:
-            for task in bunch:
-                self._give([task])
+    def _lost(self, number: int, bunch: Sequence[Task], n_times: int) -> Iterator[Answer]:
+        """Workers were lost over and over: an image is told so when it was the only suspect among them.
+
+        Dask blames all that a lost worker had, and mostly one of them, or none, is to blame.
+        """
+        if number != self._suspect:
+            self._suspects.extend(bunch)
             return
         [task] = bunch
-        message = f"{task.path}: the workers of the cluster that had it were lost {n_times} times."
+        message = f"{task.path}: every worker of the cluster that had it was lost, {n_times} at the last try."
         yield error_answer(task, stat_identity(Path(task.path)), "worker-died", message)
+
+    def _try_suspect(self) -> None:
+        """One at a time, so that whoever is lost with it is not lost for another."""
+        if self._suspects and self._suspect not in self._under_way:
+            self._suspect = self._give([self._suspects.popleft()])
 
     def _look_around(self) -> None:
         """How many workers there are, now and then; raises ClusterEmpty when there were none for too long."""

@@ -123,7 +123,7 @@ def test_an_image_of_which_the_workers_are_lost_is_an_error_of_its_own(
         answers = list(in_order(workers, archive))
     assert [answer.index for answer in answers if answer.error] == [5]
     assert answers[5].error == "worker-died"
-    assert "lost 4 times" in answers[5].message
+    assert "lost, 4 at the last try" in answers[5].message
 
 
 def test_many_threads_are_given_several_images_at_once(archive: list[Task], fake: FakeDask) -> None:
