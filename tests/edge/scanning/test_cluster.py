@@ -77,6 +77,7 @@ class FakeDask:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeDask:
+    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     fake = FakeDask([2])
     monkeypatch.setattr("alledge.scanning.dask_client.DaskClient", fake)
     return fake
