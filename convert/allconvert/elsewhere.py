@@ -66,7 +66,7 @@ def ask(runtime: Runtime, kernels: Kernels, flatbuffer: bytes, patches: U8) -> I
     np.savez(request, flatbuffer=np.frombuffer(flatbuffer, dtype=np.uint8), patches=patches)
     try:
         done = subprocess.run(  # noqa: S603  (a Python that the user named)
-            [runtime.python, "-m", MODULE, runtime.name, kernels],
+            [runtime.python, "-P", "-m", MODULE, runtime.name, kernels],
             input=request.getvalue(),
             capture_output=True,
             check=False,
@@ -85,7 +85,7 @@ def ask(runtime: Runtime, kernels: Kernels, flatbuffer: bytes, patches: U8) -> I
 def _list(python: str) -> list[Runtime]:
     try:
         done = subprocess.run(  # noqa: S603  (a Python that the user named)
-            [python, "-m", MODULE, "list"], capture_output=True, check=False, timeout=MAX_SECONDS
+            [python, "-P", "-m", MODULE, "list"], capture_output=True, check=False, timeout=MAX_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RuntimeMissing(

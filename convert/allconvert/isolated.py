@@ -29,7 +29,7 @@ def ask_isolated(flatbuffer: bytes, patches: U8, kernels: Kernels = "optimised")
     request = io.BytesIO()
     np.savez(request, flatbuffer=np.frombuffer(flatbuffer, dtype=np.uint8), patches=patches, kernels=kernels)
     done = subprocess.run(
-        [sys.executable, "-m", "allconvert.isolated"],
+        [sys.executable, "-P", "-m", "allconvert.isolated"],
         input=request.getvalue(),
         capture_output=True,
         check=False,

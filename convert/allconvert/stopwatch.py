@@ -46,7 +46,7 @@ class Stopwatch:
 
     def __enter__(self) -> "Stopwatch":
         self._child = subprocess.Popen(  # noqa: S603  (a Python that the user named)
-            [self._runtime.python, "-m", MODULE],
+            [self._runtime.python, "-P", "-m", MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -61,7 +61,7 @@ def tap_isolated(float_file: bytes, int8_file: bytes, patches: U8, offset: float
         offset=np.float32(offset),
     )
     done = subprocess.run(
-        [sys.executable, "-m", "allconvert.tapping"],
+        [sys.executable, "-P", "-m", "allconvert.tapping"],
         input=request.getvalue(),
         capture_output=True,
         check=False,

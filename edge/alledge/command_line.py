@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 import typer
 
 from alledge.errors import AllscopeError, PathUnusable, StorageFailed
+from alledge.plain import plain
 
 INTERRUPTED: Final = 130
 FULL: Final = {
@@ -47,7 +48,7 @@ def run_app(app: typer.Typer) -> NoReturn:
 
 
 def _fail(error: AllscopeError) -> NoReturn:
-    sys.stderr.write(f"error[{error.code}]: {' '.join(str(error).split())}\n")
+    sys.stderr.write(f"error[{error.code}]: {plain(error, longest=sys.maxsize)}\n")
     sys.exit(error.exit_status)
 
 

@@ -10,7 +10,9 @@ It guards against damage and mix-ups; it is no signature, whoever edits a file c
 
 import hashlib
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,20 @@ FOREIGN: Final = "CUSTOM"  # operations outside TFLite's own kernels, flex ones 
 KNOWN_TYPES: Final = frozenset({"uint8", "int8", "int16", "int32", "int64"}) | FLOAT_TYPES
 CONVERT: Final = "Convert the run with `allconvert quantize RUN --out MODEL.tflite`."
 COPY_AGAIN: Final = "Copy it again from where it came, or convert the run again."
+# What zipfile and numpy raise for parts that a stranger wrote: bad streams, and headers of impossible arrays.
+BROKEN_PARTS: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    SyntaxError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -261,7 +277,7 @@ def _open_parts(data: bytes, source: str) -> tuple[bytes, Mapping[str, bytes]]:
                 raise ModelUnreadable(f"{source} holds a part that is too large.", CONVERT)
             parts = {entry.filename: archive.read(entry) for entry in entries}
             return data[: min(entry.header_offset for entry in entries)], parts
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except BROKEN_PARTS as error:
         raise ModelUnreadable(f"{source} holds no readable zip: {error}.", COPY_AGAIN) from error
 
 
@@ -295,10 +311,11 @@ def _golden_from(part: bytes, n_labels: int, source: str) -> Golden:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_GOLDEN_BYTES:
                 raise ModelUnreadable(f"The golden vectors of {source} are too large.", CONVERT)
         with np.load(io.BytesIO(part), allow_pickle=False) as arrays:
-            patches: npt.NDArray[np.generic] = arrays["patches"]
-            outputs: npt.NDArray[np.generic] = arrays["outputs"]
+            # What is no array at all, numpy gives as bytes.
+            patches: npt.NDArray[np.generic] = np.asarray(arrays["patches"])
+            outputs: npt.NDArray[np.generic] = np.asarray(arrays["outputs"])
             noted = arrays["decision_sha256"].ravel().tolist() if "decision_sha256" in arrays else []
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, NotImplementedError) as error:
+    except BROKEN_PARTS as error:
         raise ModelUnreadable(f"The golden vectors of {source} cannot be read: {error}.", CONVERT) from error
     n = len(patches) if patches.ndim else 0
     if n < MIN_GOLDEN or patches.shape != (n, PATCH_PX, PATCH_PX, 3) or outputs.shape != (n, n_labels):

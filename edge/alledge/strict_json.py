@@ -28,7 +28,7 @@ def parse_object(text: str) -> "JsonObject":
     """The JSON object that a text holds. Raises ModelUnreadable for anything else, NaN included."""
     try:
         value: Json = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_fields)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ModelUnreadable(f"The model's card is no JSON: {error}.", NEXT_STEP) from error
     return JsonObject(value)
 
@@ -153,9 +153,15 @@ class JsonObject:
 
 
 def _finite(field: str, value: Json) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise field_wrong(field, "a finite number", value)
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError as error:  # a whole number of hundreds of digits
+        raise field_wrong(field, "a finite number", "of more digits than a float holds") from error
+    if not math.isfinite(number):
+        raise field_wrong(field, "a finite number", value)
+    return number
 
 
 def _finite_list(field: str, value: Json) -> tuple[float, ...]:

@@ -145,3 +145,10 @@ def test_doctor_looks_at_a_folder_named_from_where_one_stands(tmp_path: Path) ->
     told = run_command("alledge", "doctor", "--all", "--data", "data", cwd=tmp_path).out
     assert f"{tmp_path / 'data'}" in told
     assert "There is no" not in next(line for line in told.splitlines() if "data-folder:" in line)
+
+
+def test_a_name_with_escape_codes_reaches_no_terminal_as_such(tmp_path: Path) -> None:
+    done = run_command("alledge", "scan", tmp_path / "gone\x1b[2J\u202e", "--out", tmp_path / "r.jsonl")
+    done.must_refuse("path-unusable")
+    assert "\x1b" not in done.err
+    assert "\u202e" not in done.err

@@ -1,10 +1,14 @@
 """The device stays light: no training framework, and help without numpy, OpenCV or a runtime."""
 
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import alledge
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "sklearn", "scipy", "alltrain", "allconvert")
 
@@ -33,3 +37,16 @@ def test_help_loads_nothing_heavy() -> None:
 def test_the_runtime_and_the_camera_start_only_where_someone_asks() -> None:
     loaded = modules_after("import alledge.pipeline, alledge.cameras")
     assert not loaded & {"ai_edge_litert", "tflite_runtime", "picamera2", "libcamera"}
+
+
+def test_no_program_that_we_start_imports_from_the_folder_in_which_somebody_stands() -> None:
+    """`python -m` looks there first, and on a stick there may be a numpy.py."""
+    starts = re.compile(r'(?:executable|python), ((?:"-\w", )*)"-m"')
+    started = [
+        (file, match[1])
+        for package in ("edge", "train", "convert")
+        for file in (REPOSITORY / package).rglob("*.py")
+        for match in starts.finditer(file.read_text())
+    ]
+    assert len(started) >= 7
+    assert [str(file) for file, options in started if '"-P"' not in options] == []

@@ -29,9 +29,9 @@ from allconvert.publishing.refusals import (
 )
 from allconvert.publishing.verified import LONGEST, PublicState, holds, read_metadata
 from alledge.durable import make_folder, write_whole
-from alledge.models.plain import plain
 from alledge.models.release import Release, read_release
 from alledge.models.store import MAX_FILE_BYTES, read_file
+from alledge.plain import plain
 
 FOLDER: Final = "staged"
 ANEW: Final = "Do not sign. Remove the folder `staged`, stage it again, and find out who changed it."

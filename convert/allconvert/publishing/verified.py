@@ -18,10 +18,10 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp  # typ
 from tuf.api.serialization import DeserializationError
 
 from allconvert.publishing.refusals import RepositoryChanged, RepositoryUnusable, RootUnknown
-from alledge.models.plain import plain
 from alledge.models.store import read_file
 from alledge.models.trust import MAX_ROOT_BYTES
 from alledge.models.tuf_client import check_root, require_own_keys
+from alledge.plain import plain
 
 ROOT_COPY: Final = "1.root.json"
 """The ceremony's root, as it lies beside private keys."""

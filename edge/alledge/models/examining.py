@@ -31,10 +31,10 @@ from alledge.errors import (
 )
 from alledge.illumination import ILLUMINATION_VERSION
 from alledge.model_file import ModelFile, parse_model, read_model
-from alledge.models.plain import plain
 from alledge.models.refusals import ExaminationBroke, ModelTooSlow, PatchContractDiffers, SoftwareTooOld
 from alledge.models.release import Release, hold_to_card, software_order
 from alledge.patches import PATCH_PX, PATCH_UM
+from alledge.plain import plain
 from alledge.programs import run_program
 from alledge.service.sentinel import self_test
 

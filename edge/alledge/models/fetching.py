@@ -25,7 +25,6 @@ from urllib.parse import SplitResult, urlsplit
 from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient.fetcher import FetcherInterface
 
-from alledge.models.plain import plain
 from alledge.models.refusals import (
     DownloadEndless,
     SourceLink,
@@ -35,6 +34,7 @@ from alledge.models.refusals import (
     SourceUnreachable,
     SourceUnusable,
 )
+from alledge.plain import plain
 
 BASE: Final = "repository:/"
 """Every address that TUF's client asks for begins with this; which repository it is, the fetcher knows."""

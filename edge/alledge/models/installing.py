@@ -17,12 +17,12 @@ from alledge.models import refusals as no
 from alledge.models import state as steps
 from alledge.models.examining import Prover, examine, hold_to_device, prove_apart
 from alledge.models.fetching import RepositoryFetcher
-from alledge.models.plain import plain
 from alledge.models.release import Release
 from alledge.models.state import Installed, State
 from alledge.models.store import Store, read_file
 from alledge.models.trust import SEEN, trusted_root
 from alledge.models.tuf_client import Offer, Repository, check_evidence
+from alledge.plain import plain
 
 MAX_EVIDENCE_BYTES: Final = 2**20
 CLOCK_SLACK: Final = timedelta(days=1)

@@ -12,8 +12,8 @@ Nothing here touches a disk or a clock, so every order of events can be tried ou
 from dataclasses import dataclass, replace
 from typing import Final
 
-from alledge.models.plain import plain
 from alledge.models.refusals import NoEarlierModel, StoreEmpty
+from alledge.plain import plain
 
 MAX_STARTS: Final = 3
 """Starts of the service without a confirmation, after which a new model counts as failed."""

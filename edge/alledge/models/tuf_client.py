@@ -24,9 +24,9 @@ from alledge.durable import make_folder, write_whole
 from alledge.errors import AllscopeError, StorageFailed
 from alledge.models import refusals as no
 from alledge.models.fetching import BASE, LONGEST_METADATA, RepositoryFetcher
-from alledge.models.plain import plain
 from alledge.models.release import TARGET, Release, read_release
 from alledge.models.store import MAX_FILE_BYTES
+from alledge.plain import plain
 
 CONFIG: Final = UpdaterConfig(
     max_root_rotations=64,

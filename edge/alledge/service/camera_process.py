@@ -90,7 +90,7 @@ class CameraProcess:
         packages = str(Path(alledge.__file__).parent.parent)
         path = os.pathsep.join(filter(None, (packages, os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
-            [sys.executable, "-m", "alledge.service.camera_child", job_as_json(job)],
+            [sys.executable, "-P", "-m", "alledge.service.camera_child", job_as_json(job)],
             pass_fds=(self._memory, self._bell),
             stdin=subprocess.DEVNULL,
             start_new_session=True,

@@ -26,17 +26,17 @@ from tuf.api.metadata import Key, MetaFile, TargetFile  # type: ignore[attr-defi
 
 from alledge.classifier import installed_runtimes
 from alledge.errors import AllscopeError, ModelUnreadable, StorageFailed
-from alledge.model_file import CARD_NAME, GOLDEN_NAME, Golden, pack_model
+from alledge.model_file import CARD_NAME, GOLDEN_NAME, Golden, pack_model, parse_model
 from alledge.models import refusals as no
 from alledge.models import store as store_module
 from alledge.models.examining import prove_apart
 from alledge.models.fetching import FolderFetcher, HttpFetcher, fetcher_for
 from alledge.models.installing import Wish, install
-from alledge.models.plain import plain
 from alledge.models.serving import begin_service
 from alledge.models.state import Installed, State, fall_back
 from alledge.models.store import _digest, format_state, parse_state
 from alledge.models.trust import read_root, trust_root
+from alledge.plain import plain
 from tests.edge.models.conftest import Scene
 from tests.edge.models.forge import NOW, SOFTWARE, model_bytes, signed
 from tests.edge.models.refusing import refused
@@ -333,6 +333,12 @@ def test_a_signed_file_built_to_break_its_reader_is_no_model(
 ) -> None:
     released(scene, build())
     refused(scene, "model-unreadable")
+
+
+@pytest.mark.parametrize("build", BROKEN.values(), ids=BROKEN)
+def test_given_by_hand_it_is_no_model_either(build: Callable[[], bytes]) -> None:
+    with pytest.raises(ModelUnreadable):
+        parse_model(build(), "m.tflite")
 
 
 def appended(flatbuffer: bytes) -> bytes:
