@@ -11,6 +11,7 @@ It guards against damage and mix-ups; it is no signature, whoever edits a file c
 import hashlib
 import io
 import lzma
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,7 @@ BROKEN_PARTS: Final = (
     ValueError,
     KeyError,
     SyntaxError,
+    tokenize.TokenError,
     RuntimeError,
     OverflowError,
     MemoryError,
