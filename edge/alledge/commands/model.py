@@ -73,7 +73,8 @@ def list_models(data: DataOption = DEFAULT_DATA) -> None:
     become_owner(data)
     state = Store(data).load()
     trial = " (on trial)" if state.on_trial else ""
-    typer.echo(f"serves    {_told(state.serving) + trial if state.serving else 'nothing from the store'}")
+    nothing = "nothing that was installed; a model that `model` in alledge.toml names is not listed"
+    typer.echo(f"serves    {_told(state.serving) + trial if state.serving else nothing}")
     if state.good:
         typer.echo(f"last good {_told(state.good)}")
     if state.pinned:

@@ -32,7 +32,7 @@ def become_owner(data: Path) -> None:
     if not os.access(os.__file__, os.R_OK):
         raise RootNeeded(
             f"The owner of {data} (uid {owner.st_uid}) cannot read this Python.",
-            "Use the alledge of the service, /opt/allscope/bin/alledge.",
+            "Use the alledge of the service: `systemctl cat alledge` names it.",
         )
 
 
