@@ -36,17 +36,18 @@ def verify():
 def watch():
     while True:
         shown = subprocess.run(
-            ["systemctl", "show", "alledge", "-p", "ActiveState", "--value"],
+            ["systemctl", "show", "alledge", "upgrader", "-p", "ActiveState", "--value"],
             capture_output=True,
             text=True,
             check=False,
         )
+        units = dict(zip(("active", "upgrading"), shown.stdout.split(), strict=False))
         try:
             with JournalReader(DATA / JOURNAL_NAME) as reader:
                 head = reader.head()
-                tell(active=shown.stdout.strip(), head=head.hash, events=head.count)
+                tell(**units, head=head.hash, events=head.count)
         except AllscopeError as error:
-            tell(active=shown.stdout.strip(), says=str(error))
+            tell(**units, says=str(error))
         time.sleep(0.3)
 
 
