@@ -78,3 +78,9 @@ def model_path(converted: tuple[Proof, bytes], tmp_path_factory: pytest.TempPath
     path = tmp_path_factory.mktemp("converted") / "made.tflite"
     path.write_bytes(converted[1])
     return path
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the commands set for the processes that they start ends with the test."""
+    monkeypatch.setenv("PYTHONSAFEPATH", "")

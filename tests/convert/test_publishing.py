@@ -54,12 +54,6 @@ def add(repository: ModelRepository, version: int, number: int | None = None) ->
     repository.add(data, describe(card, "smearnet", number or version, __version__, NOW))
 
 
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the commands set for the processes that they start ends with the test."""
-    monkeypatch.setenv("PYTHONSAFEPATH", "")
-
-
 @pytest.fixture(scope="module")
 def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with v1, and its keys, after a ceremony; sealing keys takes a while on purpose."""

@@ -40,12 +40,6 @@ def describes(version: int, data: bytes | None = None) -> tuple[bytes, object]:
     return data, describe(parse_model(data, "").card, "smearnet", version, __version__, NOW)
 
 
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the commands set for the processes that they start ends with the test."""
-    monkeypatch.setenv("PYTHONSAFEPATH", "")
-
-
 @pytest.fixture(scope="module")
 def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with v1; three holders, each with a folder of their own; the online keys apart."""

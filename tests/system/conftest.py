@@ -11,6 +11,7 @@ import pytest
 
 from tests.edge.service.tiny_service import true_model_bytes
 from tests.system.booted.times import Times
+from tests.system.mosquitto import Mosquitto
 from tests.system.processes import Finished, run_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -70,6 +71,14 @@ def times() -> Iterator[Times]:
     yield taken
     if table := os.environ.get("ALLSCOPE_BOOT_TABLE"):
         Path(table).write_text("\n".join(taken.rows) + "\n")
+
+
+@pytest.fixture
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A broker of the test's own, with TLS."""
+    broker = Mosquitto(tmp_path_factory.mktemp("broker")).start()
+    yield broker
+    broker.stop()
 
 
 def fields_of(file: Path) -> list[dict[str, object]]:

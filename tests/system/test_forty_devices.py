@@ -64,15 +64,6 @@ class Device:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    broker = Mosquitto(folder).start()
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture
 def network(broker: Mosquitto) -> Iterator[Network]:
     network = Network(broker.port, random.Random(31)).start()
     yield network

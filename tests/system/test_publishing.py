@@ -30,13 +30,6 @@ Publish = Callable[[Path], "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path_factory.mktemp("broker")).start()
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture
 def collector(broker: Mosquitto) -> Iterator[Collector]:
     collector = Collector(broker)
     yield collector

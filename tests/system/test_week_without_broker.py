@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -73,15 +72,6 @@ class Publisher:
             self.process.kill()
             self.process.wait()
             self.n_kills += 1
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    broker = Mosquitto(folder).start()
-    yield broker
-    broker.stop()
 
 
 def catch_up(publisher: Publisher, broker: Mosquitto, path: Path, chance: random.Random) -> int:

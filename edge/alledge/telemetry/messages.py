@@ -80,15 +80,17 @@ def topic_of(device: str, last: str) -> str:
 
 def _checked(event: Event, slide_name: SlideName) -> tuple[str, dict[str, Json]]:
     """`_about` of an event that is as it was stored, with its time; of another one, that it is damaged."""
+    damaged: dict[str, Json] = {"wall": None, "damaged": True}
+    if not event.is_whole:
+        return "event", damaged
     try:
-        if event.is_whole:
-            topic, about = _about(event, slide_name)
-            told: dict[str, Json] = {"wall": event.fields()["wall"], **about}
-            json.dumps(told, allow_nan=False)
-            return topic, told
+        topic, about = _about(event, slide_name)
+        told: dict[str, Json] = {"wall": event.fields()["wall"], **about}
+        json.dumps(told, allow_nan=False)
     except (ValueError, TypeError, LookupError, RecursionError):
-        pass
-    return "event", {"wall": None, "damaged": True}
+        # It is told that it is damaged: it must not hold up what follows.
+        return "event", damaged
+    return topic, told
 
 
 def _about(event: Event, slide_name: SlideName) -> tuple[str, dict[str, Json]]:
