@@ -76,7 +76,7 @@ def load_calibration(path: Path) -> Calibration:
     if not file.is_file():
         raise CalibrationMissing(f"{file} does not exist.", "Run `alledge calibrate` at the microscope.")
     try:
-        whole: Json = json.loads(file.read_bytes(), parse_constant=_refuse)
+        whole: Json = json.loads(file.read_bytes(), parse_constant=_refuse, parse_float=_finite)
     except OSError as error:
         raise CalibrationDamaged(f"{file} cannot be read ({error.strerror}).", _AGAIN) from error
     except ValueError as error:
@@ -97,6 +97,12 @@ def load_calibration(path: Path) -> Calibration:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+def _finite(digits: str) -> float:
+    """A number; one flipped byte may make an exponent of it, and that infinity."""
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
 
 
 def _hash(body: Mapping[str, Json]) -> str:

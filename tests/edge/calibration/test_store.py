@@ -132,3 +132,12 @@ def test_when_storage_refuses_the_old_calibration_stays(saved, tmp_path, monkeyp
     with pytest.raises(StorageFailed):
         save_calibration(replace(MADE, focus=9.0), PICTURE, tmp_path)
     assert load_calibration(tmp_path).sha256 == saved.sha256
+
+
+def test_a_byte_that_makes_a_number_infinite_is_damage(saved, tmp_path):
+    file = tmp_path / CALIBRATION_FILE
+    text = file.read_text()
+    assert "0.14" in text
+    file.write_text(text.replace("0.14", "1e999", 1))
+    with pytest.raises(CalibrationDamaged):
+        load_calibration(file)
